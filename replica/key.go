@@ -1,0 +1,49 @@
+package replica
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Kinds of documents: the part of a key before the first slash or at sign.
+const (
+	KindCatalog  = "catalog"
+	KindPlan     = "plan"
+	KindCustomer = "customer"
+	KindToken    = "token"
+	KindMeta     = "meta"
+)
+
+// DefaultGroup is the group of a customer that names none.
+const DefaultGroup = "default"
+
+// A Key names a document: kind, group of customers (empty for documents that everybody follows) and id.
+// In text: catalog, plan/team/3, customer/acme (default group), customer@eu/acme, meta/digest.
+type Key struct {
+	Kind  string
+	Group string
+	ID    string
+}
+
+// CustomerKey is the key of a customer's document in its group; an empty group is the default one.
+func CustomerKey(group, id string) string {
+	if group == "" || group == DefaultGroup {
+		return KindCustomer + "/" + id
+	}
+	return KindCustomer + "@" + group + "/" + id
+}
+
+// PlanKey is the key of one version of a plan.
+func PlanKey(plan string, version uint32) string {
+	return KindPlan + "/" + plan + "/" + strconv.FormatUint(uint64(version), 10)
+}
+
+// ParseKey takes a key apart. A key without a slash is a kind alone.
+func ParseKey(key string) Key {
+	head, id, _ := strings.Cut(key, "/")
+	kind, group, _ := strings.Cut(head, "@")
+	if kind == KindCustomer && group == "" {
+		group = DefaultGroup
+	}
+	return Key{Kind: kind, Group: group, ID: id}
+}
