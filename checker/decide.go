@@ -1,0 +1,315 @@
+package checker
+
+import "math"
+
+// stateOrder is in which order the states of subscriptions speak when none is live.
+var stateOrder = [...]Reason{Suspended, EnvironmentNotAllowed, VersionNotCovered, DeviceNotActivated, TrialExpired,
+	Expired, Cancelled, NotStarted}
+
+// cached is how many mentioning subscriptions a tally keeps; those beyond are read again when they are needed.
+const cached = 2
+
+// A tally is one decision in the making.
+type tally struct {
+	held    *Held
+	ask     *Ask
+	now     int64
+	parts   [cached + 1]part // the first mentioning subscriptions; the last is room for those beyond
+	count   int              // parts in use, room not counted
+	beyond  reader           // subscriptions not looked at yet
+	states  uint32           // by Reason: states that mentioning subscriptions show
+	pretend bool             // the feature is advisory and no subscription is live: all count as if they were
+	solid   bool             // a counted subscription is not on a base plan
+	plain   bool             // a counted one is plainly live
+	grace   bool             // a counted one is in grace
+	lasting bool             // a counted one is not a trial
+	lead    leader
+}
+
+// A leader is the subscription that a decision names.
+type leader struct {
+	startsAt int64
+	plan     *Plan
+	set      bool
+}
+
+// Decide answers an ask at now (unix milliseconds) by the order of rules in the package's DESIGN.md.
+func Decide(h *Held, ask *Ask, now int64) Decision {
+	var t tally
+	return t.decide(h, ask, now)
+}
+
+func (t *tally) decide(h *Held, ask *Ask, now int64) Decision {
+	t.held, t.ask, t.now = h, ask, now
+	var d Decision
+	switch {
+	case h.Record == nil:
+		d.Reason = UnknownCustomer
+		return d
+	case h.Feature == nil:
+		d.Reason = UnknownFeature
+		return d
+	}
+	d.Type = h.Feature.Type
+	_, _, revoked, subs := h.Record.header()
+	if revoked {
+		return t.deny(d, Revoked)
+	}
+	subs.uvarint()
+	t.beyond = subs
+	t.fill()
+	granted := h.Use.GrantActive && d.Type == Metered
+	if t.count == 0 && !granted {
+		return t.deny(d, NotEntitled)
+	}
+	t.sift()
+	state := t.denyingState()
+	if state != Undecided {
+		t.nameState(state)
+		if !h.Feature.Advisory {
+			return t.deny(d, state)
+		}
+		t.pretend = true
+		t.lead = leader{}
+		t.sift()
+	}
+	return t.conclude(t.combine(&d), state)
+}
+
+// A verdict is what values, seats or limits say.
+type verdict struct {
+	d        *Decision
+	reason   Reason // why it is denied; Undecided: it is not
+	allowed  Reason // Overage or Overdraft; Undecided: neither
+	advisory bool   // a counted allowance lets pass what would be denied
+}
+
+// conclude is steps 9 and 10: what the verdict becomes under advice, age and the states of subscriptions.
+func (t *tally) conclude(v verdict, state Reason) Decision {
+	d, f := v.d, t.held.Feature
+	would := state
+	if would == Undecided {
+		would = v.reason
+	}
+	if would != Undecided && !v.advisory && !f.Advisory {
+		return t.deny(*d, would)
+	}
+	if f.StaleAfter > 0 && t.held.Age > f.StaleAfter && f.StaleDeny {
+		return t.deny(*d, Stale)
+	}
+	d.Allowed = true
+	switch {
+	case would != Undecided:
+		d.Reason, d.WouldDeny = Advisory, would
+	case v.allowed != Undecided:
+		d.Reason = v.allowed
+	case t.grace && !t.plain:
+		d.Reason = Grace
+	case t.count > 0 && !t.lasting:
+		d.Reason = Trial
+	case d.Unlimited:
+		d.Reason = Unlimited
+	default:
+		d.Reason = Granted
+	}
+	if state == Undecided {
+		d.ExpiresAt = t.expiry()
+	}
+	return t.finish(*d)
+}
+
+// deny makes d a denial.
+func (t *tally) deny(d Decision, why Reason) Decision {
+	d.Allowed, d.Reason = false, why
+	if d.Type == Boolean {
+		d.Value = falseJSON
+	}
+	if d.Type == Config && why != ValueNotCovered {
+		d.Value = nil
+	}
+	return t.finish(d)
+}
+
+// finish fills in what every decision on a known feature says.
+func (t *tally) finish(d Decision) Decision {
+	f, use := t.held.Feature, &t.held.Use
+	d.Stale = f.StaleAfter > 0 && t.held.Age > f.StaleAfter && !f.StaleDeny
+	if t.lead.plan != nil {
+		d.Plan = t.lead.plan.Key
+	}
+	if d.Type < Metered {
+		return d
+	}
+	d.Used = max(0, use.Used)
+	d.UnseenMax, d.Held, d.TotalsAge = use.UnseenMax, use.HeldRights, use.TotalsAge
+	if d.Unlimited {
+		d.Limit, d.OverLimit = 0, false
+		return d
+	}
+	room := satAdd(d.Limit, d.Grants)
+	d.Remaining = max(0, room-d.Used)
+	over := max(0, d.Used-room)
+	if d.Type == Metered {
+		d.Overage = over
+	} else {
+		d.OverLimit = over > 0
+	}
+	return d
+}
+
+// fill reads subscriptions until there is no more room to keep them.
+func (t *tally) fill() {
+	for t.count < cached && t.scan(&t.parts[t.count], &t.beyond) {
+		t.count++
+	}
+}
+
+// scan reads on until a subscription mentions the feature; false at the end.
+func (t *tally) scan(p *part, subs *reader) bool {
+	for len(subs.b) > 0 && !subs.bad {
+		body := subs.bytes()
+		if !subs.bad && t.read(body, p) {
+			t.judge(p)
+			return true
+		}
+	}
+	return false
+}
+
+// A walk goes through the mentioning subscriptions by id.
+type walk struct {
+	next   int
+	beyond reader
+}
+
+// each answers the next mentioning subscription, valid until the next call; nil at the end.
+func (t *tally) each(w *walk) *part {
+	if w.next < t.count {
+		w.next++
+		return &t.parts[w.next-1]
+	}
+	if w.next == t.count {
+		w.next, w.beyond = t.count+1, t.beyond
+	}
+	if t.scan(&t.parts[cached], &w.beyond) {
+		return &t.parts[cached]
+	}
+	return nil
+}
+
+// counts tells whether a mentioning subscription is one that the answer is made from.
+func (t *tally) counts(p *part) bool { return (t.pretend || p.live()) && (!t.solid || !p.base()) }
+
+// counted is each without those that do not count.
+func (t *tally) counted(w *walk) *part {
+	for p := t.each(w); p != nil; p = t.each(w) {
+		if t.counts(p) {
+			return p
+		}
+	}
+	return nil
+}
+
+// sift finds which subscriptions count (step 5, the base rule) and how they live.
+func (t *tally) sift() {
+	var w walk
+	for p := t.each(&w); p != nil; p = t.each(&w) {
+		t.states |= 1 << p.state
+		if (t.pretend || p.live()) && !p.base() {
+			t.solid = true
+		}
+	}
+	w = walk{}
+	for p := t.counted(&w); p != nil; p = t.counted(&w) {
+		t.grace = t.grace || p.inGrace
+		t.plain = t.plain || !p.inGrace && !p.onTrial
+		t.lasting = t.lasting || !p.onTrial
+		t.lead.offer(p)
+	}
+}
+
+// offer makes p the leader if it starts earlier; subscriptions come in order of their ids.
+func (l *leader) offer(p *part) {
+	if !l.set || p.startsAt < l.startsAt {
+		*l = leader{p.startsAt, p.plan, true}
+	}
+}
+
+// denyingState is step 4: the state that speaks when no mentioning subscription is live; Undecided if one is.
+func (t *tally) denyingState() Reason {
+	if t.count == 0 || t.states&(1<<Undecided) != 0 {
+		return Undecided
+	}
+	for _, r := range stateOrder {
+		if t.states&(1<<r) != 0 {
+			return r
+		}
+	}
+	return Undecided
+}
+
+// nameState makes the first subscription that shows a state the leader.
+func (t *tally) nameState(state Reason) {
+	t.lead = leader{}
+	var w walk
+	for p := t.each(&w); p != nil; p = t.each(&w) {
+		if p.state == state {
+			t.lead.offer(p)
+		}
+	}
+}
+
+// combine is steps 5 to 8.
+func (t *tally) combine(d *Decision) verdict {
+	v := verdict{d: d}
+	switch d.Type {
+	case Boolean:
+		d.Value = trueJSON
+	case Config:
+		t.combineValues(&v)
+	case Metered:
+		t.combineLimits(&v)
+	default:
+		t.combineLimits(&v)
+		t.seat(&v)
+	}
+	return v
+}
+
+// seat is step 7.
+func (t *tally) seat(v *verdict) {
+	d, f, use := v.d, t.held.Feature, &t.held.Use
+	if d.Unlimited {
+		return
+	}
+	if d.Type == Seat && !f.Floating && len(t.ask.User) > 0 {
+		if !use.UserSeated {
+			v.reason = NoSeat
+		}
+		return
+	}
+	if satAdd(max(0, use.Used), max(0, t.ask.Quantity)) <= d.Limit {
+		return
+	}
+	v.reason = LimitReached
+	if d.Type == Seat {
+		v.reason = SeatsExhausted
+	}
+}
+
+// expiry is when the last of the counted subscriptions ends; 0: one does not.
+func (t *tally) expiry() int64 {
+	last := int64(0)
+	var w walk
+	for p := t.counted(&w); p != nil; p = t.counted(&w) {
+		end := p.ends()
+		if end == 0 {
+			return 0
+		}
+		last = max(last, end)
+	}
+	if last == math.MaxInt64 {
+		return 0
+	}
+	return last
+}
