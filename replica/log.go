@@ -37,9 +37,9 @@ type Put struct {
 
 // An Entry is one document at one revision, as the log holds or delivers it.
 type Entry struct {
-	Key    string
-	Rev    uint64 // grows for ever, across lineages of the same log too
-	Value  []byte // nil: a tombstone
+	Key    string    // empty: no document; says only that the tail is whole up to Rev, and at the head
+	Rev    uint64    // of the entry that wrote it, as Put answered; grows for ever, across lineages of the same log too
+	Value  []byte    // nil: a tombstone
 	Recent []Command // newest first, the one that wrote this included; at most Remembered
 	// Whole: with this document every document up to Rev has been delivered, so a view may be published.
 	// In a tail only; a snapshot is whole when it ends.
