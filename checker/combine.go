@@ -22,7 +22,7 @@ func (t *tally) longest() Per {
 		return per
 	}
 	var w walk
-	for p := t.counted(&w); p != nil; p = t.counted(&w) {
+	for p := t.each(&w); p != nil; p = t.each(&w) {
 		if own := p.own(); own != nil {
 			per = max(per, own.Per)
 		}
@@ -35,7 +35,7 @@ func (t *tally) combineLimits(v *verdict) {
 	l := limits{longest: t.longest()}
 	first := true
 	var w walk
-	for p := t.counted(&w); p != nil; p = t.counted(&w) {
+	for p := t.each(&w); p != nil; p = t.each(&w) {
 		kept := t.kept(p, l.longest)
 		own := p.own()
 		t.addLimit(v.d, p.limit(kept))
@@ -119,7 +119,7 @@ func (s *values) next(t *tally) *Allowance {
 				return a
 			}
 		}
-		p := t.counted(&s.w)
+		p := t.each(&s.w)
 		if p == nil {
 			return nil
 		}

@@ -19,6 +19,7 @@ type tally struct {
 	beyond  reader           // subscriptions not looked at yet
 	states  uint32           // by Reason: states that mentioning subscriptions show
 	pretend bool             // the feature is advisory and no subscription is live: all count as if they were
+	settled bool             // walks leave out what does not count
 	solid   bool             // a counted subscription is not on a base plan
 	plain   bool             // a counted one is plainly live
 	grace   bool             // a counted one is in grace
@@ -34,46 +35,51 @@ type leader struct {
 }
 
 // Decide answers an ask at now (unix milliseconds) by the order of rules in the package's DESIGN.md.
-func Decide(h *Held, ask *Ask, now int64) Decision {
-	var t tally
-	return t.decide(h, ask, now)
-}
-
-func (t *tally) decide(h *Held, ask *Ask, now int64) Decision {
-	t.held, t.ask, t.now = h, ask, now
-	var d Decision
+func Decide(h *Held, ask *Ask, now int64) (d Decision) {
 	switch {
 	case h.Record == nil:
 		d.Reason = UnknownCustomer
-		return d
 	case h.Feature == nil:
 		d.Reason = UnknownFeature
-		return d
+	default:
+		d.Type = h.Feature.Type
+		t := tally{held: h, ask: ask, now: now}
+		t.decide(&d)
+		t.finish(&d)
 	}
-	d.Type = h.Feature.Type
-	_, _, revoked, subs := h.Record.header()
+	return d
+}
+
+// decide is steps 1 to 10 for a customer and a feature that there are.
+func (t *tally) decide(d *Decision) {
+	_, _, revoked, subs := t.held.Record.header()
 	if revoked {
-		return t.deny(d, Revoked)
+		deny(d, Revoked)
+		return
 	}
 	subs.uvarint()
 	t.beyond = subs
 	t.fill()
-	granted := h.Use.GrantActive && d.Type == Metered
-	if t.count == 0 && !granted {
-		return t.deny(d, NotEntitled)
+	if t.count == 0 && !(t.held.Use.GrantActive && d.Type == Metered) {
+		deny(d, NotEntitled)
+		return
 	}
 	t.sift()
 	state := t.denyingState()
 	if state != Undecided {
 		t.nameState(state)
-		if !h.Feature.Advisory {
-			return t.deny(d, state)
+		if !t.held.Feature.Advisory {
+			deny(d, state)
+			return
 		}
 		t.pretend = true
 		t.lead = leader{}
 		t.sift()
 	}
-	return t.conclude(t.combine(&d), state)
+	t.settle()
+	v := verdict{d: d}
+	t.combine(&v)
+	t.conclude(&v, state)
 }
 
 // A verdict is what values, seats or limits say.
@@ -85,17 +91,19 @@ type verdict struct {
 }
 
 // conclude is steps 9 and 10: what the verdict becomes under advice, age and the states of subscriptions.
-func (t *tally) conclude(v verdict, state Reason) Decision {
+func (t *tally) conclude(v *verdict, state Reason) {
 	d, f := v.d, t.held.Feature
 	would := state
 	if would == Undecided {
 		would = v.reason
 	}
 	if would != Undecided && !v.advisory && !f.Advisory {
-		return t.deny(*d, would)
+		deny(d, would)
+		return
 	}
 	if f.StaleAfter > 0 && t.held.Age > f.StaleAfter && f.StaleDeny {
-		return t.deny(*d, Stale)
+		deny(d, Stale)
+		return
 	}
 	d.Allowed = true
 	switch {
@@ -105,7 +113,7 @@ func (t *tally) conclude(v verdict, state Reason) Decision {
 		d.Reason = v.allowed
 	case t.grace && !t.plain:
 		d.Reason = Grace
-	case t.count > 0 && !t.lasting:
+	case t.lead.set && !t.lasting:
 		d.Reason = Trial
 	case d.Unlimited:
 		d.Reason = Unlimited
@@ -115,11 +123,10 @@ func (t *tally) conclude(v verdict, state Reason) Decision {
 	if state == Undecided {
 		d.ExpiresAt = t.expiry()
 	}
-	return t.finish(*d)
 }
 
 // deny makes d a denial.
-func (t *tally) deny(d Decision, why Reason) Decision {
+func deny(d *Decision, why Reason) {
 	d.Allowed, d.Reason = false, why
 	if d.Type == Boolean {
 		d.Value = falseJSON
@@ -127,24 +134,23 @@ func (t *tally) deny(d Decision, why Reason) Decision {
 	if d.Type == Config && why != ValueNotCovered {
 		d.Value = nil
 	}
-	return t.finish(d)
 }
 
 // finish fills in what every decision on a known feature says.
-func (t *tally) finish(d Decision) Decision {
+func (t *tally) finish(d *Decision) {
 	f, use := t.held.Feature, &t.held.Use
 	d.Stale = f.StaleAfter > 0 && t.held.Age > f.StaleAfter && !f.StaleDeny
 	if t.lead.plan != nil {
 		d.Plan = t.lead.plan.Key
 	}
 	if d.Type < Metered {
-		return d
+		return
 	}
 	d.Used = max(0, use.Used)
 	d.UnseenMax, d.Held, d.TotalsAge = use.UnseenMax, use.HeldRights, use.TotalsAge
 	if d.Unlimited {
-		d.Limit, d.OverLimit = 0, false
-		return d
+		d.Limit = 0
+		return
 	}
 	room := satAdd(d.Limit, d.Grants)
 	d.Remaining = max(0, room-d.Used)
@@ -154,7 +160,6 @@ func (t *tally) finish(d Decision) Decision {
 	} else {
 		d.OverLimit = over > 0
 	}
-	return d
 }
 
 // fill reads subscriptions until there is no more room to keep them.
@@ -182,17 +187,28 @@ type walk struct {
 	beyond reader
 }
 
-// each answers the next mentioning subscription, valid until the next call; nil at the end.
+// each answers the next mentioning subscription, valid until the next call; nil at the end. After settle it leaves
+// out those that do not count.
 func (t *tally) each(w *walk) *part {
 	if w.next < t.count {
 		w.next++
 		return &t.parts[w.next-1]
 	}
-	if w.next == t.count {
-		w.next, w.beyond = t.count+1, t.beyond
+	return t.further(w)
+}
+
+// further is each beyond the subscriptions that are kept.
+func (t *tally) further(w *walk) *part {
+	if len(t.beyond.b) == 0 {
+		return nil
 	}
-	if t.scan(&t.parts[cached], &w.beyond) {
-		return &t.parts[cached]
+	if w.next <= t.count {
+		w.next, w.beyond = cached+1, t.beyond
+	}
+	for t.scan(&t.parts[cached], &w.beyond) {
+		if p := &t.parts[cached]; !t.settled || t.counts(p) {
+			return p
+		}
 	}
 	return nil
 }
@@ -200,17 +216,7 @@ func (t *tally) each(w *walk) *part {
 // counts tells whether a mentioning subscription is one that the answer is made from.
 func (t *tally) counts(p *part) bool { return (t.pretend || p.live()) && (!t.solid || !p.base()) }
 
-// counted is each without those that do not count.
-func (t *tally) counted(w *walk) *part {
-	for p := t.each(w); p != nil; p = t.each(w) {
-		if t.counts(p) {
-			return p
-		}
-	}
-	return nil
-}
-
-// sift finds which subscriptions count (step 5, the base rule) and how they live.
+// sift finds how the mentioning subscriptions live and which of them count (step 5, the base rule).
 func (t *tally) sift() {
 	var w walk
 	for p := t.each(&w); p != nil; p = t.each(&w) {
@@ -219,8 +225,23 @@ func (t *tally) sift() {
 			t.solid = true
 		}
 	}
-	w = walk{}
-	for p := t.counted(&w); p != nil; p = t.counted(&w) {
+}
+
+// settle leaves the subscriptions that do not count out of all further walks.
+func (t *tally) settle() {
+	kept := 0
+	for i := range t.count {
+		if !t.counts(&t.parts[i]) {
+			continue
+		}
+		if kept != i {
+			t.parts[kept] = t.parts[i]
+		}
+		kept++
+	}
+	t.count, t.settled = kept, true
+	var w walk
+	for p := t.each(&w); p != nil; p = t.each(&w) {
 		t.grace = t.grace || p.inGrace
 		t.plain = t.plain || !p.inGrace && !p.onTrial
 		t.lasting = t.lasting || !p.onTrial
@@ -260,20 +281,18 @@ func (t *tally) nameState(state Reason) {
 }
 
 // combine is steps 5 to 8.
-func (t *tally) combine(d *Decision) verdict {
-	v := verdict{d: d}
-	switch d.Type {
+func (t *tally) combine(v *verdict) {
+	switch v.d.Type {
 	case Boolean:
-		d.Value = trueJSON
+		v.d.Value = trueJSON
 	case Config:
-		t.combineValues(&v)
+		t.combineValues(v)
 	case Metered:
-		t.combineLimits(&v)
+		t.combineLimits(v)
 	default:
-		t.combineLimits(&v)
-		t.seat(&v)
+		t.combineLimits(v)
+		t.seat(v)
 	}
-	return v
 }
 
 // seat is step 7.
@@ -301,7 +320,7 @@ func (t *tally) seat(v *verdict) {
 func (t *tally) expiry() int64 {
 	last := int64(0)
 	var w walk
-	for p := t.counted(&w); p != nil; p = t.counted(&w) {
+	for p := t.each(&w); p != nil; p = t.each(&w) {
 		end := p.ends()
 		if end == 0 {
 			return 0

@@ -43,49 +43,57 @@ func PeriodEnd(per Per, anchored bool, anchor, now int64) (start, end int64) {
 	return start, start + step
 }
 
-// monthPeriod is the period of n months; anchor counts only if anchored.
+// monthPeriod is the period of n months, 1 or 12; anchor counts only if anchored.
 func monthPeriod(n int64, anchored bool, anchor, now int64) (start, end int64) {
-	if !anchored {
-		anchor = 0 // 1970-01-01, where a month and a year begin
+	base, day, clock := int64(1970*12), int64(1), int64(0)
+	if anchored {
+		base, day, clock = monthOf(anchor)
 	}
-	base, day, clock := monthOf(anchor)
 	at, _, _ := monthOf(now)
-	steps := floorDiv(at-base, n)
-	start = monthStart(base+steps*n, day, clock)
-	if start > now {
-		steps--
-		start = monthStart(base+steps*n, day, clock)
+	if n == 12 {
+		at = base + floorDiv(at-base, 12)*12
 	}
-	return start, monthStart(base+(steps+1)*n, day, clock)
+	start = monthStart(at, day, clock)
+	if start > now {
+		return monthStart(at-n, day, clock), start
+	}
+	return start, monthStart(at+n, day, clock)
 }
+
+// The calendar is computed in unsigned 32 bits, which is several times faster. So days are counted from a first of
+// March (a leap day is a year's last) 40,000 years before year 0.
+const (
+	yearsBefore = 40_000
+	daysBefore  = yearsBefore/400*146_097 + 719_468 // to 1970-01-01
+)
 
 // monthOf takes a time apart: months since year 0, day of the month from 1, milliseconds into the day.
 func monthOf(ms int64) (month, day, clock int64) {
-	days := floorDiv(ms, dayMs)
-	// Days are counted in years that begin on the first of March, so that a leap day is a year's last.
-	z := days + 719468
-	era := floorDiv(z, 146097)
-	doe := z - era*146097
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	return (yoe+era*400)*12 + mp + 2, doy - (153*mp+2)/5 + 1, ms - days*dayMs
+	t := uint64(ms + daysBefore*dayMs)
+	days := uint32(t / uint64(dayMs))
+	century := 4*days + 3
+	inCentury := century%146_097/4*4 + 3
+	inYear := inCentury % 1461 / 4
+	m := (5*inYear + 2) / 153
+	years := century/146_097*100 + inCentury/1461
+	month = int64(years*12+m) + 2 - yearsBefore*12
+	return month, int64(inYear-(153*m+2)/5) + 1, int64(t % uint64(dayMs))
 }
 
 // monthStart is the time of a day in a month, clamped to the month's last day.
 func monthStart(month, day, clock int64) int64 {
 	first := firstDay(month)
-	last := firstDay(month+1) - first
-	return (first+min(day, last)-1)*dayMs + clock
+	if day > 28 {
+		day = min(day, firstDay(month+1)-first)
+	}
+	return (first+day-1)*dayMs + clock
 }
 
 // firstDay is the number of days from 1970-01-01 to the first of a month counted from year 0.
 func firstDay(month int64) int64 {
-	m := month - 2 // from the first of March
-	y, mp := floorDiv(m, 12), m-floorDiv(m, 12)*12
-	era := floorDiv(y, 400)
-	yoe := y - era*400
-	return era*146097 + yoe*365 + yoe/4 - yoe/100 + (153*mp+2)/5 - 719468
+	m := uint32(month - 2 + yearsBefore*12)
+	y := m / 12
+	return int64(365*y+y/4-y/100+y/400+(153*(m%12)+2)/5) - daysBefore
 }
 
 func floorDiv(a, b int64) int64 {

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 )
@@ -73,11 +74,13 @@ func (r *reader) id() []byte {
 }
 
 func (r *reader) time() int64 {
-	b := r.take(6)
-	if len(b) != 6 {
+	if len(r.b) < 6 {
+		r.bad, r.b = true, nil
 		return 0
 	}
-	return int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16 | int64(b[3])<<24 | int64(b[4])<<32 | int64(b[5])<<40
+	b := r.b
+	r.b = b[6:]
+	return int64(binary.LittleEndian.Uint32(b)) | int64(binary.LittleEndian.Uint16(b[4:]))<<32
 }
 
 // A phaseView is a phase read in place.
