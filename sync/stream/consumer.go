@@ -21,7 +21,7 @@ import (
 type consumer struct {
 	s       *Stream
 	name    string
-	inbox   string
+	inbox   string // where it delivers, under each document's own subject; a literal one, for a wildcard wakes nobody
 	sub     *nats.Subscription
 	msgs    chan *nats.Msg
 	stop    chan struct{}
@@ -46,7 +46,7 @@ func (s *Stream) consume(ctx context.Context, from uint64, f replica.Filter) (*c
 	}
 	var err error
 	// The connection's own queue holds what arrives; flow control bounds it, so no limit may drop a message.
-	if c.sub, err = s.nc.Subscribe(c.inbox+".*", c.deliver); err != nil {
+	if c.sub, err = s.nc.Subscribe(c.inbox, c.deliver); err != nil {
 		return nil, err
 	}
 	if err = c.sub.SetPendingLimits(-1, -1); err == nil {
@@ -61,9 +61,9 @@ func (s *Stream) consume(ctx context.Context, from uint64, f replica.Filter) (*c
 
 func (c *consumer) create(ctx context.Context, from uint64, f replica.Filter) error {
 	req := createRequest{Stream: c.s.name, Action: "create", Config: jetstream.ConsumerConfig{
-		Name: c.name, DeliverSubject: c.inbox + ".push",
+		Name: c.name, DeliverSubject: c.inbox,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-		AckPolicy: jetstream.AckNonePolicy, MaxDeliver: 1, MemoryStorage: true, Replicas: 1,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
 		FilterSubjects: c.s.space.Followed(f),
 		FlowControl:    true, IdleHeartbeat: c.s.opts.Beat, InactiveThreshold: lasting,
 	}}

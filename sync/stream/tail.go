@@ -162,11 +162,8 @@ func (t *tail) begin(last uint64) error {
 
 // take takes in whatever arrived.
 func (t *tail) take(m *nats.Msg) error {
-	switch m.Subject {
-	case t.c.inbox + ".state":
-		return t.stated(m)
-	case t.c.inbox + ".place":
-		return t.placed(m)
+	if m.Subject == t.c.inbox && len(m.Data) > 0 {
+		return t.answered(m)
 	}
 	sig, ok := t.c.signalled(m)
 	if !ok {
