@@ -9,6 +9,7 @@ func (m *Memory) RollBack(rev uint64) {
 	defer m.mu.Unlock()
 	old := m.history
 	m.rev = min(m.rev, rev)
+	m.cuts = append(m.cuts, m.rev)
 	m.docs, m.history = map[string]int{}, make([]record, 1)
 	for _, r := range old[1:] {
 		if r.entry.Rev <= rev {

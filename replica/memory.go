@@ -25,6 +25,7 @@ type Memory struct {
 	changed chan struct{}  // closed, and made anew, by every change
 	lost    int            // puts whose reply is still to be lost
 	unknown int            // puts that are still to end with ErrUnknown
+	cuts    []uint64       // revisions that the log was rolled back to, in order
 	held    int            // documents of the newest entry that tails may see; all if negative
 }
 
@@ -212,6 +213,7 @@ type memoryTail struct {
 	shown   int    // documents above rev that were delivered of an entry that is held
 	filter  Filter
 	first   bool
+	cuts    int // how often the log was rolled back when rev was delivered
 }
 
 // next answers what is new, whole at its end, and a channel that is closed when more may be there.
@@ -219,9 +221,14 @@ func (t *memoryTail) next() ([]Entry, <-chan struct{}, error) {
 	m := t.log
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.lineage != t.lineage || m.rev < t.rev {
+	if t.first {
+		t.cuts = len(m.cuts)
+	}
+	lost := slices.ContainsFunc(m.cuts[t.cuts:], func(rev uint64) bool { return rev < t.rev })
+	if lost || m.lineage != t.lineage || m.rev < t.rev {
 		return nil, nil, ErrLineage
 	}
+	t.cuts = len(m.cuts)
 	found := m.after(t.rev, t.filter)
 	if m.held >= 0 {
 		return t.half(found), m.changed, nil
