@@ -197,7 +197,7 @@ func (t *tail) pushed(m *nats.Msg) error {
 	}
 	t.seq, t.rev, t.ended = seq, seq+w.Remaining(), !slices.ContainsFunc(w.Later, t.filter.Follows)
 	t.last, t.failed = seen{seq: seq, entry: w.Entry}, 0
-	e.Whole = t.complete()
+	e.Rev, e.Whole = t.rev, t.complete()
 	if (e.Key != "" || e.Whole) && !t.yield(e, nil) {
 		return errStopped
 	}
