@@ -1,0 +1,345 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sidegate/sidegate/checker"
+)
+
+// Limits on what a customer may hold.
+const (
+	maxSubscriptions = 1_000
+	maxAddons        = 100
+	maxOverrides     = 1_000
+	maxEnvironments  = 100
+	maxChanges       = 100
+	maxMetadata      = 100
+)
+
+// ReadCustomer reads what is put under a customer's id: everything but the id and the subscriptions.
+func ReadCustomer(n Node) (Customer, error) {
+	var r finder
+	var c Customer
+	r.mapping(n, "", r.customerFields(&c))
+	return c, r.result()
+}
+
+func (r *finder) customerFields(c *Customer) fields {
+	return fields{
+		"name":     r.text(&c.Name),
+		"group":    r.group(&c.Group),
+		"status":   r.oneOf(&c.Status, "active", "revoked"),
+		"metadata": r.metadata(&c.Metadata),
+	}
+}
+
+// ReadImport reads one line of an import: a customer with its id and subscriptions, a mapping by id or a list of
+// subscriptions that carry their ids. Missing start times are now.
+func ReadImport(n Node, now time.Time) (Customer, error) {
+	var r finder
+	c := Customer{}
+	known := r.customerFields(&c)
+	known["id"] = r.id(&c.ID)
+	known["subscriptions"] = func(n Node, path string) { r.subscriptions(n, path, &c) }
+	r.mapping(n, "", known)
+	if n.Kind == Map && n.lacks("id") {
+		r.fail("id", n.Line, "it is missing", "give each customer an id")
+	}
+	for id, s := range c.Subscriptions {
+		s.settle(now)
+		r.check(s, Join("subscriptions", id))
+		c.Subscriptions[id] = s
+	}
+	return c, r.result()
+}
+
+func (r *finder) subscriptions(n Node, path string, c *Customer) {
+	c.Subscriptions = map[string]Subscription{}
+	if n.Kind == List {
+		for i, item := range n.Items {
+			var id string
+			s := r.subscription(item, fmt.Sprintf("%s[%d]", path, i), fields{"id": r.id(&id)})
+			if _, twice := c.Subscriptions[id]; id == "" || twice {
+				r.fail(fmt.Sprintf("%s[%d].id", path, i), item.Line, "it is missing or stands twice", "")
+			}
+			c.Subscriptions[id] = s
+		}
+	} else {
+		r.entries(n, path, func(id string, n Node, path string) {
+			c.Subscriptions[id] = r.subscription(n, path, nil)
+		})
+	}
+	if len(c.Subscriptions) > maxSubscriptions {
+		r.fail(path, n.Line, fmt.Sprintf("it has %d subscriptions", len(c.Subscriptions)),
+			fmt.Sprintf("at most %d", maxSubscriptions))
+	}
+}
+
+func (r *finder) id(into *string) func(Node, string) {
+	return func(n Node, path string) {
+		if n.Kind != Text {
+			r.wrong(n, path, "a text")
+			return
+		}
+		if err := ValidID(n.Text); err != nil {
+			r.fail(path, n.Line, "it "+err.Error(), "")
+			return
+		}
+		*into = n.Text
+	}
+}
+
+// ValidGroup tells whether a text may name a group of customers: 1 to 64 letters, digits, dashes and underscores.
+func ValidGroup(group string) bool {
+	if group == "" || len(group) > 64 {
+		return false
+	}
+	for _, c := range group {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *finder) group(into *string) func(Node, string) {
+	return func(n Node, path string) {
+		if n.Kind != Null && (n.Kind != Text || !ValidGroup(n.Text)) {
+			r.fail(path, n.Line, fmt.Sprintf("it is %s", describe(n)), "1 to 64 letters, digits, - and _")
+			return
+		}
+		*into = n.Text
+	}
+}
+
+func (r *finder) metadata(into *map[string]string) func(Node, string) {
+	return func(n Node, path string) {
+		*into = nil
+		if len(n.Fields) > maxMetadata {
+			r.fail(path, n.Line, fmt.Sprintf("it has %d entries", len(n.Fields)), fmt.Sprintf("at most %d", maxMetadata))
+			return
+		}
+		r.entries(n, path, func(key string, n Node, path string) {
+			var text string
+			switch n.Kind {
+			case Bool, Number:
+				text = n.Text
+			default:
+				r.text(&text)(n, path)
+			}
+			if *into == nil {
+				*into = map[string]string{}
+			}
+			(*into)[key] = text
+		})
+	}
+}
+
+// ReadSubscription reads what is put under a subscription's id. A missing start time is now.
+func ReadSubscription(n Node, now time.Time) (Subscription, error) {
+	var r finder
+	s := r.subscription(n, "", nil)
+	s.settle(now)
+	if len(r.faults) == 0 {
+		r.check(s, "")
+	}
+	return s, r.result()
+}
+
+// settle fills in what the moment of writing decides.
+func (s *Subscription) settle(now time.Time) {
+	if s.StartsAt.IsZero() {
+		s.StartsAt = now.UTC().Truncate(time.Millisecond)
+	}
+}
+
+func (r *finder) subscription(n Node, path string, more fields) Subscription {
+	var s Subscription
+	known := r.subscriptionFields(&s)
+	known["starts_at"] = r.time(&s.StartsAt)
+	known["changes"] = r.changes(&s)
+	maps.Copy(known, more)
+	r.mapping(n, path, known)
+	return s
+}
+
+// subscriptionFields are those that a scheduled change can set too.
+func (r *finder) subscriptionFields(s *Subscription) fields {
+	return fields{
+		"plan":          r.text(&s.Plan),
+		"plan_version":  r.planVersion(&s.PlanVersion),
+		"status":        r.oneOf(&s.Status, "active", "trialing", "past_due", "suspended", "cancelled"),
+		"ends_at":       r.time(&s.EndsAt),
+		"term":          r.term(&s.Term),
+		"trial_ends_at": r.time(&s.TrialEndsAt),
+		"on_trial_end":  r.oneOf(&s.OnTrialEnd, "expire", "activate"),
+		"grace":         r.duration(&s.Grace),
+		"addons":        r.addons(&s.Addons),
+		"overrides":     r.overrides(&s.Overrides),
+		"environments":  r.texts(&s.Environments, maxEnvironments),
+		"devices":       r.devices(&s.Devices),
+		"versions":      r.versions(&s.Versions),
+	}
+}
+
+func (r *finder) planVersion(into *uint32) func(Node, string) {
+	return func(n Node, path string) {
+		var v int64
+		before := len(r.faults)
+		r.quantity(&v)(n, path)
+		if len(r.faults) == before && n.Kind != Null && (v < 1 || v > 1<<31) {
+			r.fail(path, n.Line, fmt.Sprintf("%d is no version", v), "versions count from 1; leave it out for the newest")
+			return
+		}
+		*into = uint32(v)
+	}
+}
+
+func (r *finder) term(into **Term) func(Node, string) {
+	return func(n Node, path string) {
+		*into = nil
+		if n.Kind == Null {
+			return
+		}
+		var t Term
+		r.mapping(n, path, fields{"every": r.text(&t.Every), "anchor": r.text(&t.Anchor)})
+		if !slices.Contains([]string{"day", "week", "month", "year"}, t.Every) {
+			if d, err := ParseDuration(t.Every); err != nil || d < Duration(time.Hour) {
+				r.fail(Join(path, "every"), n.Line, fmt.Sprintf("it is %q", t.Every),
+					"day, week, month, year or a duration of at least an hour")
+			}
+		}
+		if t.Anchor != "" {
+			if _, err := ParseTime(t.Anchor); err != nil {
+				r.fail(Join(path, "anchor"), n.Line, err.Error(), "leave it out for starts_at")
+			}
+		}
+		*into = &t
+	}
+}
+
+func (r *finder) addons(into *[]AddonUse) func(Node, string) {
+	return func(n Node, path string) {
+		*into = nil
+		if n.Kind == Null {
+			return
+		}
+		if n.Kind != List || len(n.Items) > maxAddons {
+			r.fail(path, n.Line, fmt.Sprintf("it must be a list of at most %d add-ons", maxAddons), "")
+			return
+		}
+		for i, item := range n.Items {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			a := AddonUse{Quantity: 1}
+			r.mapping(item, at, fields{"key": r.id(&a.Key), "quantity": r.quantity(&a.Quantity)})
+			switch {
+			case item.Kind != Map:
+			case item.lacks("key"):
+				r.fail(Join(at, "key"), item.Line, "it is missing", "")
+			case a.Quantity < 1:
+				r.fail(Join(at, "quantity"), item.Line, "it must be at least 1", "leave the add-on out instead")
+			case slices.ContainsFunc(*into, func(b AddonUse) bool { return b.Key == a.Key }):
+				r.fail(at, item.Line, fmt.Sprintf("add-on %q stands twice", a.Key), "add the quantities up")
+			}
+			*into = append(*into, a)
+		}
+	}
+}
+
+func (r *finder) overrides(into *map[string]Allowance) func(Node, string) {
+	return func(n Node, path string) {
+		*into = nil
+		if len(n.Fields) > maxOverrides {
+			r.fail(path, n.Line, fmt.Sprintf("it has %d entries", len(n.Fields)), fmt.Sprintf("at most %d", maxOverrides))
+			return
+		}
+		r.entries(n, path, func(key string, n Node, path string) {
+			if *into == nil {
+				*into = map[string]Allowance{}
+			}
+			(*into)[key] = r.allowance(n, path)
+		})
+	}
+}
+
+func (r *finder) devices(into **Devices) func(Node, string) {
+	return func(n Node, path string) {
+		*into = nil
+		if n.Kind == Null {
+			return
+		}
+		var d Devices
+		r.mapping(n, path, fields{"limit": r.quantity(&d.Limit), "lock": r.bool(&d.Lock)})
+		*into = &d
+	}
+}
+
+func (r *finder) versions(into *string) func(Node, string) {
+	return func(n Node, path string) {
+		r.text(into)(n, path)
+		if n.Kind != Text || *into == "" {
+			return
+		}
+		if err := checker.CheckVersions(*into); err != nil {
+			r.fail(path, n.Line, err.Error(), "")
+		}
+	}
+}
+
+func (r *finder) changes(s *Subscription) func(Node, string) {
+	return func(n Node, path string) {
+		s.Changes = nil
+		if n.Kind == Null {
+			return
+		}
+		if n.Kind != List || len(n.Items) > maxChanges {
+			r.fail(path, n.Line, fmt.Sprintf("it must be a list of at most %d changes", maxChanges), "")
+			return
+		}
+		for i, item := range n.Items {
+			s.Changes = append(s.Changes, r.change(item, fmt.Sprintf("%s[%d]", path, i)))
+		}
+		slices.SortStableFunc(s.Changes, func(a, b Change) int { return a.At.Compare(b.At) })
+	}
+}
+
+func (r *finder) change(n Node, path string) Change {
+	c := Change{Fields: map[string]json.RawMessage{}}
+	var s Subscription
+	known := r.subscriptionFields(&s)
+	for key, read := range known {
+		known[key] = func(n Node, path string) {
+			read(n, path)
+			c.Fields[key] = canonical(n)
+		}
+	}
+	known["at"] = r.time(&c.At)
+	for _, key := range []string{"starts_at", "changes"} {
+		known[key] = func(n Node, path string) { r.fail(path, n.Line, "a change cannot set it", "leave it out") }
+	}
+	r.mapping(n, path, known)
+	switch {
+	case n.Kind != Map:
+	case n.lacks("at"):
+		r.fail(Join(path, "at"), n.Line, "it is missing", "say when the change takes effect")
+	case len(c.Fields) == 0 && len(n.Fields) < 2:
+		r.fail(path, n.Line, "it changes nothing", "name the fields to set")
+	}
+	return c
+}
+
+// canonical is a node as JSON that stays equal when it is stored and read again.
+func canonical(n Node) json.RawMessage {
+	if n.Kind == Null {
+		return json.RawMessage("null")
+	}
+	v, err := checker.JSONValue(n.JSON())
+	if err != nil {
+		return json.RawMessage("null") // a fault has been found in it
+	}
+	return v.JSON()
+}

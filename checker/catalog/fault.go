@@ -1,0 +1,181 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Fault is one thing that is wrong with a document.
+type Fault struct {
+	Path    string `json:"path,omitempty"` // such as plans.team.allow.ci-minutes.per; empty: the whole document
+	Line    int    `json:"line,omitempty"` // from 1; 0: unknown
+	Problem string `json:"problem"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
+// Error is the fault in one line.
+func (f Fault) Error() string {
+	var b strings.Builder
+	if f.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", f.Line)
+	}
+	if f.Path != "" {
+		b.WriteString(f.Path + ": ")
+	}
+	b.WriteString(f.Problem)
+	if f.Remedy != "" {
+		b.WriteString(" (" + f.Remedy + ")")
+	}
+	return b.String()
+}
+
+// Faults is everything that is wrong with a document, as an error.
+type Faults []Fault
+
+// Error lists the faults, one a line.
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i := range f {
+		lines[i] = f[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxFaults is how many faults are listed before the rest is only counted.
+const maxFaults = 200
+
+// A finder collects faults while a document is read.
+type finder struct {
+	faults  Faults
+	further int
+}
+
+func (r *finder) fail(path string, line int, problem, remedy string) {
+	if len(r.faults) == maxFaults {
+		r.further++
+		return
+	}
+	r.faults = append(r.faults, Fault{path, line, problem, remedy})
+}
+
+// result is nil or the Faults.
+func (r *finder) result() error {
+	if len(r.faults) == 0 {
+		return nil
+	}
+	if r.further > 0 {
+		return append(r.faults, Fault{Problem: fmt.Sprintf("and %d more faults", r.further)})
+	}
+	return r.faults
+}
+
+// A fields table says how each key of a mapping is read.
+type fields map[string]func(n Node, path string)
+
+// mapping reads a Map by its keys. Unknown keys are faults that name the nearest known one.
+func (r *finder) mapping(n Node, path string, known fields) {
+	if n.Kind != Map {
+		r.wrong(n, path, "a mapping")
+		return
+	}
+	for _, f := range n.Fields {
+		read, ok := known[f.Key]
+		if !ok {
+			r.unknown(f, path, known)
+			continue
+		}
+		read(f.Value, Join(path, f.Key))
+	}
+}
+
+func (r *finder) unknown(f Field, path string, known fields) {
+	keys := make([]string, 0, len(known))
+	for key := range known {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	remedy := "known here: " + strings.Join(keys, ", ")
+	if near := nearest(f.Key, keys); near != "" {
+		remedy = fmt.Sprintf("did you mean %q?", near)
+	}
+	r.fail(Join(path, f.Key), f.Line, "this field is not known", remedy)
+}
+
+// entries reads a Map whose keys are ids.
+func (r *finder) entries(n Node, path string, each func(key string, n Node, path string)) {
+	if n.Kind == Null {
+		return
+	}
+	if n.Kind != Map {
+		r.wrong(n, path, "a mapping")
+		return
+	}
+	for _, f := range n.Fields {
+		at := Join(path, f.Key)
+		if err := ValidID(f.Key); err != nil {
+			r.fail(at, f.Line, "the key "+err.Error(), "choose another key")
+			continue
+		}
+		each(f.Key, f.Value, at)
+	}
+}
+
+func (r *finder) wrong(n Node, path, want string) {
+	r.fail(path, n.Line, fmt.Sprintf("it must be %s, not %s", want, n.Kind), "")
+}
+
+// ValidID tells whether id may name a customer, a subscription, a feature, a plan or an item: 1 to 256 bytes of UTF-8
+// without control characters. The error reads on from a name: "id has …".
+func ValidID(id string) error {
+	switch {
+	case id == "":
+		return fmt.Errorf("is empty")
+	case len(id) > 256:
+		return fmt.Errorf("has %d bytes, at most 256 are allowed", len(id))
+	case !utf8.ValidString(id):
+		return fmt.Errorf("is not valid UTF-8")
+	}
+	for _, c := range id {
+		if c < ' ' || c >= 0x7f && c < 0xa0 {
+			return fmt.Errorf("has a control character")
+		}
+	}
+	return nil
+}
+
+// nearest finds the word that differs least from a mistyped one; empty if none is near.
+func nearest(word string, among []string) string {
+	best, found := 1+len(word)/3, ""
+	for _, candidate := range among {
+		if d := distance(word, candidate); d <= best && (found == "" || d < best) {
+			best, found = d, candidate
+		}
+	}
+	return found
+}
+
+// distance counts the letters to change, add or drop between two words.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

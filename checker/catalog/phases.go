@@ -1,0 +1,180 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// A SubPhase is what a subscription is from a moment on: the whole set of its fields, changes applied. The first has
+// the zero time: it is there from the beginning.
+type SubPhase struct {
+	From time.Time
+	Subscription
+}
+
+// Phases are the subscription as written and after each scheduled change. Status is always set.
+func (s Subscription) Phases() ([]SubPhase, error) {
+	now := s
+	now.Changes = nil
+	out := make([]SubPhase, 1, 1+len(s.Changes))
+	out[0] = SubPhase{Subscription: now.effective()}
+	for _, c := range s.Changes {
+		if err := now.apply(c.Fields); err != nil {
+			return nil, err
+		}
+		out = append(out, SubPhase{c.At, now.effective()})
+	}
+	return out, nil
+}
+
+// effective is s with its status said.
+func (s Subscription) effective() Subscription {
+	switch {
+	case s.Status != "":
+	case !s.TrialEndsAt.IsZero():
+		s.Status = "trialing"
+	default:
+		s.Status = "active"
+	}
+	return s
+}
+
+// apply sets fields as a change does: null takes a value away, and another plan follows its newest version unless one
+// is pinned beside it.
+func (s *Subscription) apply(set map[string]json.RawMessage) error {
+	var r finder
+	known := r.subscriptionFields(s)
+	if _, pinned := set["plan_version"]; !pinned && set["plan"] != nil {
+		s.PlanVersion = 0
+	}
+	for key, raw := range set {
+		n, err := ParseJSON(raw)
+		if err != nil {
+			return err
+		}
+		read, ok := known[key]
+		if !ok {
+			return fmt.Errorf("a change sets %q, which this program does not know", key)
+		}
+		read(n, key)
+	}
+	return r.result()
+}
+
+// check looks for what is wrong between a subscription's fields, in each of its phases.
+func (r *finder) check(s Subscription, path string) {
+	phases, err := s.Phases()
+	if err != nil {
+		r.fail(path, 0, err.Error(), "")
+		return
+	}
+	for i, p := range phases {
+		at := path
+		if i > 0 {
+			at = Join(path, "changes") + fmt.Sprintf("[%d]", i-1)
+		}
+		r.checkPhase(p.Subscription, at)
+	}
+}
+
+func (r *finder) checkPhase(s Subscription, path string) {
+	start := s.StartsAt.Format(time.RFC3339)
+	if s.Plan == "" {
+		r.fail(Join(path, "plan"), 0, "it is missing", "name a plan of the catalogue")
+	}
+	if s.Status == "trialing" && s.TrialEndsAt.IsZero() {
+		r.fail(Join(path, "trial_ends_at"), 0, "a trialing subscription needs it", "say when the trial ends")
+	}
+	if !s.EndsAt.IsZero() && !s.EndsAt.After(s.StartsAt) {
+		r.fail(Join(path, "ends_at"), 0, "it is not after starts_at, "+start, "choose a later end")
+	}
+	if !s.TrialEndsAt.IsZero() && !s.TrialEndsAt.After(s.StartsAt) {
+		r.fail(Join(path, "trial_ends_at"), 0, "it is not after starts_at, "+start, "choose a later end")
+	}
+}
+
+// Check tells what is wrong between the fields of a subscription that was put together from parts, such as by an
+// action. The error is Faults.
+func (s Subscription) Check() error {
+	var r finder
+	r.check(s, "")
+	return r.result()
+}
+
+// CheckCustomer tells which plans, versions, add-ons and features the customer's subscriptions name that there are not,
+// and which overrides do not suit their feature, scheduled changes included. The error is Faults.
+func (c Catalogue) CheckCustomer(cu Customer, hasVersion func(plan string, version uint32) bool) error {
+	var r finder
+	for _, id := range keysOf(cu.Subscriptions) {
+		s := cu.Subscriptions[id]
+		phases, err := s.Phases()
+		if err != nil {
+			r.fail(Join("subscriptions", id), 0, err.Error(), "")
+			continue
+		}
+		for i, p := range phases {
+			at := Join("subscriptions", id)
+			if i > 0 {
+				at += fmt.Sprintf(".changes[%d]", i-1)
+			}
+			r.namesExist(c, p.Subscription, at, hasVersion)
+		}
+	}
+	return r.result()
+}
+
+func (r *finder) namesExist(c Catalogue, s Subscription, path string, hasVersion func(string, uint32) bool) {
+	if _, ok := c.Plans[s.Plan]; !ok {
+		r.once("plan", s.Plan, Join(path, "plan"), keysOf(c.Plans))
+	} else if s.PlanVersion != 0 && !hasVersion(s.Plan, s.PlanVersion) {
+		r.fail(Join(path, "plan_version"), 0, fmt.Sprintf("plan %q has no version %d", s.Plan, s.PlanVersion),
+			"leave it out to follow the newest")
+	}
+	for i, a := range s.Addons {
+		if _, ok := c.Addons[a.Key]; !ok {
+			r.once("add-on", a.Key, fmt.Sprintf("%s[%d]", Join(path, "addons"), i), keysOf(c.Addons))
+		}
+	}
+	for _, key := range keysOf(s.Overrides) {
+		at := Join(Join(path, "overrides"), key)
+		f, ok := c.Features[key]
+		if !ok {
+			r.once("feature", key, at, keysOf(c.Features))
+			continue
+		}
+		r.fits(s.Overrides[key], f, place{path: at})
+	}
+}
+
+func (r *finder) once(kind, key, path string, known []string) {
+	r.noSuch(kind, key, place{path: path}, known)
+}
+
+// Uses are the names that a customer's subscriptions mention, scheduled changes included.
+type Uses struct {
+	Plans    map[string]bool
+	Addons   map[string]bool
+	Features map[string]bool
+}
+
+// Uses lists what the customer's subscriptions name.
+func (c Customer) Uses() Uses {
+	u := Uses{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	for _, s := range c.Subscriptions {
+		phases, err := s.Phases()
+		if err != nil {
+			phases = []SubPhase{{Subscription: s}}
+		}
+		for _, p := range phases {
+			u.Plans[p.Plan] = true
+			for _, a := range p.Addons {
+				u.Addons[a.Key] = true
+			}
+			for key := range p.Overrides {
+				u.Features[key] = true
+			}
+		}
+	}
+	return u
+}

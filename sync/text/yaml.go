@@ -1,0 +1,181 @@
+// Package text answers what a YAML or JSON file says, as a catalog.Node with the lines it stands on.
+//
+// It knows nothing of catalogues or configurations; it only refuses what no careful writer means: keys that stand
+// twice, several documents in one file, tags that make types, aliases that grow without bound.
+//
+// # Invariants
+//   - YAML is total: every input gives a node or catalog.Faults, in time and memory bounded by the input's size.
+//
+// # Concurrency
+//
+// All functions are pure.
+package text
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sidegate/sidegate/checker/catalog"
+)
+
+// maxNodes is how many nodes a document may have once its aliases are written out.
+const maxNodes = 1_000_000
+
+// YAML reads one YAML document; JSON is one too. The error is catalog.Faults.
+func YAML(data []byte) (catalog.Node, error) {
+	if !utf8.Valid(data) {
+		return catalog.Node{}, fault("", 0, "the document is not valid UTF-8", "save it as UTF-8")
+	}
+	if deep(data) {
+		return catalog.Node{}, tooDeep("", 0)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc yaml.Node
+	if err := dec.Decode(&doc); err != nil {
+		if errors.Is(err, io.EOF) {
+			return catalog.Node{}, fault("", 0, "the document is empty", "")
+		}
+		return catalog.Node{}, malformed(err)
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		return catalog.Node{}, fault("", second.Line, "there is a second document in it", "keep one")
+	}
+	c := converter{left: maxNodes}
+	return c.node(doc.Content[0], "", 0)
+}
+
+// deep tells whether flow brackets nest beyond what is allowed, before a recursive parser meets them.
+func deep(data []byte) bool {
+	depth := 0
+	for _, c := range data {
+		switch c {
+		case '[', '{':
+			if depth++; depth > 1000 {
+				return true
+			}
+		case ']', '}':
+			depth--
+		case '\n':
+			if depth < 0 {
+				depth = 0
+			}
+		}
+	}
+	return false
+}
+
+var lineOf = regexp.MustCompile(`line (\d+): `)
+
+func malformed(err error) error {
+	problem, line := strings.TrimPrefix(err.Error(), "yaml: "), 0
+	if m := lineOf.FindStringSubmatchIndex(problem); m != nil {
+		line, _ = strconv.Atoi(problem[m[2]:m[3]])
+		problem = problem[:m[0]] + problem[m[1]:]
+	}
+	return fault("", line, "it is not YAML: "+problem, "")
+}
+
+func fault(path string, line int, problem, remedy string) error {
+	return catalog.Faults{{Path: path, Line: line, Problem: problem, Remedy: remedy}}
+}
+
+func tooDeep(path string, line int) error {
+	return fault(path, line, fmt.Sprintf("it is nested deeper than %d levels", catalog.MaxDepth), "flatten it")
+}
+
+// A converter turns yaml's nodes into the catalogue's, aliases written out.
+type converter struct {
+	left int // nodes that may still come
+}
+
+func (c *converter) node(n *yaml.Node, path string, depth int) (catalog.Node, error) {
+	if depth > catalog.MaxDepth {
+		return catalog.Node{}, tooDeep(path, n.Line)
+	}
+	if c.left--; c.left < 0 {
+		return catalog.Node{}, fault(path, n.Line, fmt.Sprintf("it has more than %d parts", maxNodes), "make it smaller")
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		return c.node(n.Alias, path, depth+1)
+	case yaml.ScalarNode:
+		return scalar(n, path)
+	case yaml.SequenceNode:
+		return c.list(n, path, depth)
+	case yaml.MappingNode:
+		return c.mapping(n, path, depth)
+	}
+	return catalog.Node{}, fault(path, n.Line, "it is nothing that a document can hold", "")
+}
+
+func (c *converter) list(n *yaml.Node, path string, depth int) (catalog.Node, error) {
+	out := catalog.Node{Kind: catalog.List, Line: n.Line}
+	for i, item := range n.Content {
+		v, err := c.node(item, fmt.Sprintf("%s[%d]", path, i), depth+1)
+		if err != nil {
+			return out, err
+		}
+		out.Items = append(out.Items, v)
+	}
+	return out, nil
+}
+
+func (c *converter) mapping(n *yaml.Node, path string, depth int) (catalog.Node, error) {
+	out := catalog.Node{Kind: catalog.Map, Line: n.Line}
+	seen := make(map[string]bool, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		at := catalog.Join(path, key.Value)
+		switch {
+		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
+			return out, fault(path, key.Line, "a key must be a plain text", "write merged keys out")
+		case seen[key.Value]:
+			return out, fault(at, key.Line, "this key stands twice", "keep one of them")
+		}
+		seen[key.Value] = true
+		v, err := c.node(n.Content[i+1], at, depth+1)
+		if err != nil {
+			return out, err
+		}
+		out.Fields = append(out.Fields, catalog.Field{Key: key.Value, Line: key.Line, Value: v})
+	}
+	return out, nil
+}
+
+func scalar(n *yaml.Node, path string) (catalog.Node, error) {
+	out := catalog.Node{Line: n.Line, Text: n.Value}
+	switch n.Tag {
+	case "!!null":
+		out.Text = ""
+	case "!!bool":
+		out.Kind, out.Text = catalog.Bool, strings.ToLower(n.Value)
+	case "!!int":
+		v, ok := new(big.Int).SetString(strings.ReplaceAll(n.Value, "_", ""), 0)
+		if !ok {
+			return out, fault(path, n.Line, fmt.Sprintf("%.40q is not a number", n.Value), "quote it if it is a text")
+		}
+		out.Kind, out.Text = catalog.Number, v.String()
+	case "!!float":
+		f, err := strconv.ParseFloat(strings.ReplaceAll(n.Value, "_", ""), 64)
+		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+			return out, fault(path, n.Line, fmt.Sprintf("%.40q is not a number", n.Value), "quote it if it is a text")
+		}
+		out.Kind, out.Text = catalog.Number, strconv.FormatFloat(f, 'g', -1, 64)
+	case "!!str", "!!timestamp":
+		out.Kind = catalog.Text
+	default:
+		return out, fault(path, n.Line, fmt.Sprintf("the tag %s is not taken", n.Tag), "leave it out")
+	}
+	return out, nil
+}
