@@ -31,8 +31,8 @@ func CheckKey(key string) error {
 	if k.Kind == KindCustomer && k.ID == "" {
 		return fmt.Errorf("%w: the customer has no id", ErrKey)
 	}
-	if CustomerKey(k.Group, k.ID) != key && k.Kind == KindCustomer {
-		return fmt.Errorf("%w: it is not the one spelling of its customer and group", ErrKey)
+	if spell(k) != key {
+		return fmt.Errorf("%w: it is not the one spelling of its kind, group and id", ErrKey)
 	}
 	if len(k.Kind) > MaxID || len(k.Group) > MaxID || len(k.ID) > limit {
 		return fmt.Errorf("%w: a part of it is too long", ErrKey)
@@ -46,6 +46,21 @@ func CheckKey(key string) error {
 		}
 	}
 	return nil
+}
+
+// spell gives the one key that a document has: no two keys may name the same one.
+func spell(k Key) string {
+	if k.Kind == KindCustomer {
+		return CustomerKey(k.Group, k.ID)
+	}
+	key := k.Kind
+	if k.Group != "" {
+		key += "@" + k.Group
+	}
+	if k.ID != "" {
+		key += "/" + k.ID
+	}
+	return key
 }
 
 // CheckPuts refuses what no log may be asked: nothing at all, too much, a key twice, a tombstone with a value.

@@ -267,7 +267,7 @@ func edges(b *bench) {
 
 func beyond(b *bench) {
 	for _, key := range []string{
-		"", "/a", "@eu/a", "customer/", "customer", "customer@default/a", "customer@/a", "customer/" + strings.Repeat("x", 257),
+		"", "/a", "@eu/a", "catalog/", "catalog@", "plan@/a", "customer/", "customer", "customer@default/a", "customer@/a", "customer/" + strings.Repeat("x", 257),
 		"customer/a\x00b", "customer/a\nb", "customer/\x7f", "customer/\u0085", "customer/\xff", "customer@e\tu/a",
 		"customer@" + strings.Repeat("x", 257) + "/a", "ledger/" + strings.Repeat("x", 1025),
 	} {
