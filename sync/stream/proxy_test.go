@@ -19,6 +19,7 @@ type proxy struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	lose  bool // the next acknowledgement of a write, and the connection with it
+	down  bool // takes no new connections
 }
 
 func newProxy(t *testing.T, server string) *proxy {
@@ -45,6 +46,10 @@ func (p *proxy) accept() error {
 			return nil
 		}
 		server, err := net.Dial("tcp", p.server)
+		if err == nil && p.isDown() {
+			_ = server.Close()
+			err = net.ErrClosed
+		}
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -89,6 +94,19 @@ func (p *proxy) loseReply(*testing.T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose = true
+}
+
+func (p *proxy) isDown() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.down
+}
+
+// setDown begins or ends an outage for new connections.
+func (p *proxy) setDown(down bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down = down
 }
 
 // cut ends every connection.

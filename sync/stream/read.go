@@ -104,8 +104,8 @@ func (s *Stream) getAll(ctx context.Context, asks []getRequest) ([]got, error) {
 	if !s.nc.IsConnected() {
 		return nil, nats.ErrDisconnected
 	}
-	short, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
+	short, release := s.wait(ctx)
+	defer release()
 	inbox := s.nc.NewInbox()
 	sub, err := s.nc.SubscribeSync(inbox + ".*")
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *Stream) getAll(ctx context.Context, asks []getRequest) ([]got, error) {
 	for range asks {
 		m, err := sub.NextMsgWithContext(short)
 		if err != nil {
-			return nil, err
+			return nil, waitError(ctx, err)
 		}
 		i, ok := replied(inbox, m.Subject, len(answers))
 		if !ok {

@@ -27,8 +27,10 @@ type Stream struct {
 	recent cache
 
 	mu      sync.Mutex
-	changed chan struct{} // closed, and made anew, when the connection comes back
-	alarmed bool          // the log is nearly full, and that was said
+	changed chan struct{}                 // closed, and made anew, when the connection comes back
+	alarmed bool                          // the log is nearly full, and that was said
+	waits   map[uint64]context.CancelFunc // whoever waits for an answer that a lost connection will not bring
+	waited  uint64                        // the last key of waits
 }
 
 var _ replica.Log = (*Stream)(nil)
@@ -44,7 +46,7 @@ func Open(ctx context.Context, o Options) (*Stream, error) {
 	}
 	s := &Stream{
 		opts: o, name: o.stream(), space: o.space(), log: o.Log.With("log", o.stream()),
-		batch: make(chan struct{}, batches), changed: make(chan struct{}),
+		batch: make(chan struct{}, batches), changed: make(chan struct{}), waits: map[uint64]context.CancelFunc{},
 	}
 	if err := s.connect(); err != nil {
 		return nil, err
@@ -68,7 +70,7 @@ func (s *Stream) connect() error {
 		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(func(*nats.Conn) { s.connected() }),
 		nats.ReconnectHandler(func(*nats.Conn) { s.connected() }),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.log.Warn("connection to NATS lost", "error", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.disconnected(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			s.log.Warn("NATS reports an error", "error", err)
 		}),
@@ -95,6 +97,40 @@ func (s *Stream) connected() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.log.Info("connected to NATS")
+}
+
+// disconnected ends the waiting for answers, which will not come.
+func (s *Stream) disconnected(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, cancel := range s.waits {
+		cancel()
+	}
+	s.log.Warn("connection to NATS lost", "error", err)
+}
+
+// wait gives a context for one answer of the server. It ends early if the connection is lost. Release it.
+func (s *Stream) wait(ctx context.Context) (short context.Context, release func()) {
+	short, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waited++
+	place := s.waited
+	s.waits[place] = cancel
+	return short, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.waits, place)
+		cancel()
+	}
+}
+
+// waitError tells a lost connection from a caller who does not want to wait any longer.
+func waitError(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return nats.ErrDisconnected
+	}
+	return err
 }
 
 // reconnect gives a channel that is closed when the connection comes back.
@@ -230,11 +266,14 @@ func (s *Stream) ask(ctx context.Context, what string, req, resp any) error {
 			return err
 		}
 	}
-	short, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
+	if !s.nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	short, release := s.wait(ctx)
+	defer release()
 	m, err := s.nc.RequestWithContext(short, api+what, body)
 	if err != nil {
-		return err
+		return waitError(ctx, err)
 	}
 	return json.Unmarshal(m.Data, resp)
 }

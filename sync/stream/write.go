@@ -74,6 +74,9 @@ type write struct {
 func (w *write) run(ctx context.Context) (uint64, error) {
 	for attempt := 0; ; attempt++ {
 		heads, err := w.heads(ctx, attempt > 0)
+		if w.open && retriable(err) && pause(ctx, backoff(attempt+4)) == nil {
+			continue
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -250,8 +253,8 @@ func (w *write) publish(ctx context.Context, heads []head) (uint64, error) {
 			return 0, err
 		}
 	}
-	short, cancel := context.WithTimeout(ctx, w.s.opts.Timeout)
-	defer cancel()
+	short, release := w.s.wait(ctx)
+	defer release()
 	m, err := w.s.nc.RequestMsgWithContext(short, last)
 	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrMaxPayload) {
 		return 0, err // nobody took it
@@ -312,8 +315,8 @@ func (s *Stream) ensureNonce(ctx context.Context) error {
 	m := nats.NewMsg(s.space.Origin())
 	m.Header[headerExpected] = []string{"0"}
 	m.Data = wire.Append(nil, wire.Message{Kind: wire.Origin, Entry: rand.Uint64(), Count: 1, Value: []byte(value)})
-	short, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
+	short, release := s.wait(ctx)
+	defer release()
 	answer, err := s.nc.RequestMsgWithContext(short, m)
 	if err != nil {
 		return err
