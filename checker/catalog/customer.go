@@ -308,19 +308,10 @@ func (r *finder) changes(s *Subscription) func(Node, string) {
 }
 
 func (r *finder) change(n Node, path string) Change {
-	c := Change{Fields: map[string]json.RawMessage{}}
-	var s Subscription
-	known := r.subscriptionFields(&s)
-	for key, read := range known {
-		known[key] = func(n Node, path string) {
-			read(n, path)
-			c.Fields[key] = canonical(n)
-		}
-	}
+	var c Change
+	known, set := r.settable()
+	c.Fields = set
 	known["at"] = r.time(&c.At)
-	for _, key := range []string{"starts_at", "changes"} {
-		known[key] = func(n Node, path string) { r.fail(path, n.Line, "a change cannot set it", "leave it out") }
-	}
 	r.mapping(n, path, known)
 	switch {
 	case n.Kind != Map:

@@ -10,6 +10,9 @@ type Catalogue struct {
 	Features map[string]Feature `json:"features"`
 	Plans    map[string]Plan    `json:"plans,omitempty"`
 	Addons   map[string]Addon   `json:"addons,omitempty"`
+	// Dropping is what a hub is about to take out, if nothing names it. It is the log's own and never read from a
+	// vendor's document. Nothing may begin to name what stands here.
+	Dropping *Uses `json:"dropping,omitempty"`
 }
 
 // A Feature is something that can be granted.

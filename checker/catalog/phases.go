@@ -153,9 +153,9 @@ func (r *finder) once(kind, key, path string, known []string) {
 
 // Uses are the names that a customer's subscriptions mention, scheduled changes included.
 type Uses struct {
-	Plans    map[string]bool
-	Addons   map[string]bool
-	Features map[string]bool
+	Plans    map[string]bool `json:"plans,omitempty"`
+	Addons   map[string]bool `json:"addons,omitempty"`
+	Features map[string]bool `json:"features,omitempty"`
 }
 
 // Uses lists what the customer's subscriptions name.
