@@ -202,6 +202,12 @@ func (r Record) ID() []byte {
 	return r[3:n]
 }
 
+// Group is the customer's group, borrowed; nil: the default one.
+func (r Record) Group() []byte {
+	_, group, _, _ := r.header()
+	return group
+}
+
 var errRecord = errors.New("customer record: damaged or of a format version that this program does not read")
 
 // Check tells whether a record is one that this program reads, whole. Decide does not need it: a damaged record

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -112,4 +113,11 @@ func Find(ring []Command, id CommandID) (rev uint64, ok bool) {
 // Follows tells whether documents of a group come along. The empty group is the shared one.
 func (f Filter) Follows(group string) bool {
 	return group == "" || f.Groups == nil || slices.Contains(f.Groups, group)
+}
+
+// String lists the groups that are followed; empty: all of them.
+func (f Filter) String() string {
+	groups := slices.Clone(f.Groups)
+	slices.Sort(groups)
+	return strings.Join(groups, ",")
 }

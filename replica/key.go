@@ -3,6 +3,8 @@ package replica
 import (
 	"strconv"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Kinds of documents: the part of a key before the first slash or at sign.
@@ -46,4 +48,21 @@ func ParseKey(key string) Key {
 		group = DefaultGroup
 	}
 	return Key{Kind: kind, Group: group, ID: id}
+}
+
+// DigestKey is the document in which a hub says what the digest was at a revision. The digest does not cover it.
+const DigestKey = KindMeta + "/digest"
+
+// DocHash is a document's part of the digest, which is the sum of all: xxhash64 of key, a zero byte and value; 0 for a
+// tombstone and for the digest's own document.
+func DocHash(key string, value []byte) uint64 {
+	if value == nil || key == DigestKey {
+		return 0
+	}
+	var d xxhash.Digest
+	d.Reset()
+	_, _ = d.WriteString(key)
+	_, _ = d.Write([]byte{0})
+	_, _ = d.Write(value)
+	return d.Sum64()
 }

@@ -18,24 +18,29 @@ type StoredDoc struct {
 	Rev    uint64
 	Value  []byte // nil: a tombstone
 	Record []byte // customer: the packed record, so that a restart decodes no JSON; nil otherwise
-	Hash   uint64 // DocHash of key and value; 0 for a tombstone
+	Hash   uint64 // DocHash of key and value; 0 for what the digest leaves out: tombstones and meta/digest
 }
 
 // A Cursor says how far a stored snapshot goes.
 type Cursor struct {
 	Lineage Lineage
 	Rev     uint64 // every entry up to it is in the snapshot
-	Count   int    // live documents that the digest covers
+	Groups  string // what was followed: Filter.String
+	Open    bool   // it lacks documents that were rewritten while it was taken; a Tail from Rev brings them
+	At      int64  // unix milliseconds when the replica last knew itself at the log's head
+	Count   int    // documents that the digest covers
 	Digest  uint64 // sum of their DocHash
 	Names   []byte // checker.Names.Export; in a Commit nil: unchanged
 }
 
 // A Store keeps the snapshot of a replica over restarts. Only one goroutine uses it at a time.
 type Store interface {
-	// Load yields every document once, customers' records included, each verified against its own hash, and answers
-	// the cursor. ErrNotFound: nothing stored yet. ErrDamaged: see there. Bytes are borrowed for the call.
-	Load(ctx context.Context, each func(StoredDoc) error) (Cursor, error)
-	// Commit writes documents and cursor in one transaction. ErrNoSpace: nothing was written.
+	// Load yields the cursor, then every live document once, customers' records included, all verified against their
+	// hashes and the cursor's digest. ErrNotFound: nothing stored yet. ErrDamaged: see there; what was yielded must be
+	// thrown away. Bytes are borrowed for the call.
+	Load(ctx context.Context, begin func(Cursor) error, each func(StoredDoc) error) error
+	// Commit writes documents and cursor as one: after a crash both are there or neither. A tombstone takes the
+	// document away. ErrNoSpace: nothing was written.
 	Commit(docs []StoredDoc, cur Cursor) error
 	// Renew begins a new generation beside the one in use.
 	Renew() (Generation, error)

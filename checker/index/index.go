@@ -245,6 +245,9 @@ func (t *Txn) Delete(id []byte) (old uint64, removed bool) {
 	return old, removed
 }
 
+// Len is how many customers there are in the Txn so far.
+func (t *Txn) Len() int { return t.next.count }
+
 // SetWorld replaces the catalogue.
 func (t *Txn) SetWorld(w *checker.World) { t.next.world = w }
 

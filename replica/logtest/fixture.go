@@ -35,7 +35,7 @@ const patience = 30 * time.Second
 
 // Run holds a log to everything that package replica promises. Make is called for every test.
 func Run(t *testing.T, make func(t *testing.T) Fixture) {
-	for _, group := range [][]test{writing, reading, tailing, failing} {
+	for _, group := range [][]test{writing, reading, tailing, behind, failing} {
 		for _, c := range group {
 			t.Run(c.claim, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -1,0 +1,156 @@
+package logtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidegate/sidegate/replica"
+)
+
+var behind = []test{
+	{"a document that was superseded is missing in no view", superseded},
+	{"a follower far behind publishes no half of an entry", overtaken},
+	{"a filtered follower far behind publishes no half of an entry", overtakenFiltered},
+	{"half of an entry stays half while nothing happens", stillHalf},
+}
+
+// superseded writes a and b together, then c, then b and d together. Who comes later gets a, c, b, d, and must not
+// publish a and c without b.
+func superseded(b *bench) {
+	for _, f := range []replica.Filter{{}, {Groups: []string{"eu"}}} {
+		n := strconv.Itoa(len(f.Groups))
+		before := b.put(set("catalog", b.rev("catalog"), n))
+		one := b.put(set("customer@eu/a"+n, 0, "1"), set("customer@eu/b"+n, 0, "1"))
+		b.put(set("customer@eu/c"+n, 0, "1"))
+		last := b.put(set("customer@eu/b"+n, one, "2"), set("customer@eu/d"+n, 0, "2"))
+		v := view{}
+		for t := b.follow(before, f); ; {
+			e := t.step()
+			v.apply(e)
+			if !e.Whole {
+				continue
+			}
+			if (v["customer@eu/a"+n] != "") != (v["customer@eu/b"+n] != "") {
+				b.Fatalf("%v is whole with %v", show(e), v)
+			}
+			if e.Rev >= last {
+				break
+			}
+		}
+	}
+}
+
+func overtaken(b *bench) { b.overtake(replica.Filter{}) }
+
+func overtakenFiltered(b *bench) { b.overtake(replica.Filter{Groups: []string{"eu"}}) }
+
+// overtake follows a long past while it is overwritten, so that much of it is superseded on the way. Left and right
+// are written together always, but lie far apart.
+func (b *bench) overtake(f replica.Filter) {
+	const pairs = 400
+	var lefts, rights []replica.Put
+	for i := range pairs {
+		lefts = append(lefts, set(fmt.Sprintf("customer@eu/left%d", i), 0, "0"))
+		rights = append(rights, set(fmt.Sprintf("customer@eu/right%d", i), 0, "0"))
+	}
+	rev := b.put(append(lefts, rights...)...)
+	for i := range 5 {
+		var noise []replica.Put
+		for j := range replica.MaxPuts {
+			noise = append(noise, set(fmt.Sprintf("customer@eu/noise%d-%d", i, j), 0, "0"))
+		}
+		b.put(noise...)
+	}
+	ctx, stop := context.WithCancel(b.ctx)
+	defer stop()
+	var writers, followers errgroup.Group
+	for w := range 4 {
+		writers.Go(func() error { return b.overwrite(ctx, rev, pairs, w) })
+	}
+	for range 8 {
+		followers.Go(func() error { return b.equalPairs(f, pairs, stop) })
+	}
+	if err := errors.Join(followers.Wait(), writers.Wait()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// overwrite writes pairs that are one writer's own until it is stopped.
+func (b *bench) overwrite(ctx context.Context, first uint64, pairs, w int) error {
+	revs := map[int]uint64{}
+	for n := 1; ctx.Err() == nil; n++ {
+		i := rand.IntN(pairs/4)*4 + w
+		rev, ok := revs[i]
+		if !ok {
+			rev = first
+		}
+		left, right := fmt.Sprintf("customer@eu/left%d", i), fmt.Sprintf("customer@eu/right%d", i)
+		value := fmt.Sprintf("%d-%d", w, n)
+		rev, err := b.Log.Put(b.ctx, command(), set(left, rev, value), set(right, rev, value))
+		if err != nil {
+			return err
+		}
+		revs[i] = rev
+	}
+	return nil
+}
+
+// equalPairs follows from the start, through some views that may be published, and stops the writers.
+func (b *bench) equalPairs(f replica.Filter, pairs int, stop func()) error {
+	l, _, err := b.Log.Head(b.ctx)
+	if err != nil {
+		return err
+	}
+	v, views := view{}, 0
+	for e, err := range b.Log.Tail(b.ctx, l, 0, f) {
+		if err != nil {
+			return err
+		}
+		v.apply(e)
+		if !e.Whole {
+			continue
+		}
+		for i := range pairs {
+			left, right := v["customer@eu/left"+strconv.Itoa(i)], v["customer@eu/right"+strconv.Itoa(i)]
+			if left != right {
+				return fmt.Errorf("at %d, view %d, pair %d is %q and %q", e.Rev, views, i, left, right)
+			}
+		}
+		if views++; views == 5 {
+			stop()
+			return nil
+		}
+	}
+	return fmt.Errorf("the tail ended: %w", context.Cause(b.ctx))
+}
+
+// stillHalf watches half of an entry for a while, in which nothing must be said to be whole.
+func stillHalf(b *bench) {
+	b.need(b.Half != nil, "show half an entry")
+	rev := b.put(set("catalog", 0, "c"))
+	l, _ := b.head()
+	finish := b.Half(b.T, "customer/left", "customer/right")
+	ctx, cancel := context.WithTimeout(b.ctx, time.Second/2)
+	defer cancel()
+	cutAlready := b.Cut == nil
+	for e, err := range b.Log.Tail(ctx, l, rev, replica.Filter{}) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		if e.Whole {
+			b.Fatalf("%v is whole", show(e))
+		}
+		if e.Key == "customer/left" && !cutAlready {
+			cutAlready = true
+			b.Cut(b.T)
+		}
+	}
+	b.reconnected()
+	finish()
+}
