@@ -1,0 +1,172 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/follow"
+)
+
+// Options say what a hub works on. Docs and Books are required.
+type Options struct {
+	Docs  replica.Log // what sidecars follow: catalogue, plans, customers
+	Books replica.Log // what only hubs follow: tokens
+	Now   func() time.Time
+	Log   *slog.Logger // nil: silent
+	// FirstToken becomes the first admin token of empty books; 16 or more visible ASCII characters. Empty: one is
+	// made; see NewToken.
+	FirstToken string
+	// Listener is where the API is served; nil: nowhere, the caller serves Handler. Run closes it.
+	Listener net.Listener
+}
+
+// A Hub is the vendor's side of one log.
+type Hub struct {
+	opts    Options
+	docs    replica.Log
+	books   replica.Log
+	now     func() time.Time
+	log     *slog.Logger
+	mux     *http.ServeMux
+	metrics *meters
+	shelf   *shelf
+	keys    *keyring
+	tails   [2]*follow.Follower
+	ready   chan struct{}
+	first   atomic.Pointer[string]
+	written atomic.Uint64 // the newest revision that this hub wrote
+	// turns let writers of one customer queue here instead of conflicting in the log.
+	turns [64]sync.Mutex
+	seed  maphash.Seed
+}
+
+// New makes a hub. It touches nothing before Run.
+func New(o Options) (*Hub, error) {
+	switch {
+	case o.Docs == nil || o.Books == nil:
+		return nil, errors.New("hub: it needs two logs")
+	case o.FirstToken != "":
+		if err := CheckSecret(o.FirstToken); err != nil {
+			return nil, fmt.Errorf("hub: first token (SIDEGATE_TOKEN): %w", err)
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	h := &Hub{opts: o, docs: o.Docs, books: o.Books, now: o.Now, log: o.Log, shelf: newShelf(), keys: newKeyring(),
+		ready: make(chan struct{}), seed: maphash.MakeSeed()}
+	h.tails = [2]*follow.Follower{
+		follow.New(follow.Options{Log: o.Docs, Watch: h.shelf, Now: o.Now, Logger: o.Log.With("log", "docs")}),
+		follow.New(follow.Options{Log: o.Books, Watch: h.keys, Now: o.Now, Logger: o.Log.With("log", "books")}),
+	}
+	h.shelf.follower = h.tails[0]
+	h.metrics = newMeters(h)
+	h.mount()
+	return h, nil
+}
+
+// Handler is the API. It answers 503 until Ready.
+func (h *Hub) Handler() http.Handler { return h }
+
+// Ready is closed when requests are served.
+func (h *Hub) Ready() <-chan struct{} { return h.ready }
+
+func (h *Hub) isReady() bool {
+	select {
+	case <-h.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// NewToken is the first admin token, if this hub made one: to be shown once. Empty otherwise, and before Ready.
+func (h *Hub) NewToken() string {
+	if secret := h.first.Load(); secret != nil {
+		return *secret
+	}
+	return ""
+}
+
+// Times of the server's life.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	endTimeout    = 1500 * time.Millisecond // for requests under way, once the hub is told to stop
+)
+
+// Run follows the logs and serves until ctx ends. It returns nil then.
+func (h *Hub) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, tail := range h.tails {
+		group.Go(func() error { return tail.Run(ctx) })
+	}
+	group.Go(func() error { return h.start(ctx) })
+	group.Go(func() error { return h.tend(ctx) })
+	if h.opts.Listener != nil {
+		server := &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+			ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
+		group.Go(func() error {
+			if err := server.Serve(h.opts.Listener); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("hub: %w", err)
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+			defer cancel()
+			if server.Shutdown(end) != nil {
+				return server.Close()
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// start becomes ready when both logs are known and somebody can log in.
+func (h *Hub) start(ctx context.Context) error {
+	for {
+		err := h.begin(ctx)
+		if err == nil {
+			_, err = h.fresh(ctx)
+		}
+		switch {
+		case err == nil:
+			close(h.ready)
+			return nil
+		case ctx.Err() != nil:
+			return nil
+		}
+		h.log.Warn("waiting for the log", "error", err)
+		pause(ctx, time.Second)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
