@@ -18,9 +18,12 @@ func (r *finder) allowance(n Node, path string) Allowance {
 		r.fail(path, n.Line, "it grants nothing", "leave it out, or give it a value or a limit")
 	case n.Kind != Map:
 		r.value(&a.Value)(n, path)
-	case n.lacks(limitKeys[:]...) && !n.lacks("value"):
+	case !n.names(limitKeys[:]...) && n.names("value"):
 		r.mapping(n, path, fields{"value": r.value(&a.Value), "enforce": r.oneOf(&a.Enforce, "advisory")})
-	case n.lacks(limitKeys[:]...) && n.lacks("enforce"):
+		if n.lacks("value") {
+			r.fail(Join(path, "value"), n.Line, "it is missing", "give the value that is granted")
+		}
+	case !n.names(limitKeys[:]...) && !n.names("enforce"):
 		r.value(&a.Value)(n, path)
 	default:
 		r.limits(n, path, &a)
@@ -28,24 +31,27 @@ func (r *finder) allowance(n Node, path string) Allowance {
 	return a
 }
 
-// lacks tells whether none of the keys is there.
+// names tells whether one of the keys stands there, even with nothing behind it.
+func (n *Node) names(keys ...string) bool {
+	return slices.ContainsFunc(n.Fields, func(f Field) bool { return slices.Contains(keys, f.Key) })
+}
+
+// lacks tells whether none of the keys has something behind it.
 func (n *Node) lacks(keys ...string) bool {
-	return !slices.ContainsFunc(n.Fields, func(f Field) bool { return slices.Contains(keys, f.Key) })
+	return !slices.ContainsFunc(n.Fields, func(f Field) bool {
+		return f.Value.Kind != Null && slices.Contains(keys, f.Key)
+	})
 }
 
 func (r *finder) limits(n Node, path string, a *Allowance) {
-	var rollover int64
 	r.mapping(n, path, fields{
-		"limit":     r.quantity(&a.Limit),
-		"unlimited": r.bool(&a.Unlimited),
-		"per":       r.oneOf(&a.Per, "minute", "hour", "day", "week", "month", "year", "never"),
-		"anchor":    r.oneOf(&a.Anchor, "calendar", "subscription"),
-		"mode":      r.oneOf(&a.Mode, "hard", "soft"),
-		"overdraft": r.quantity(&a.Overdraft),
-		"rollover": func(n Node, path string) {
-			r.mapping(n, path, fields{"max": r.quantity(&rollover)})
-			a.Rollover = &rollover
-		},
+		"limit":      r.quantity(&a.Limit),
+		"unlimited":  r.bool(&a.Unlimited),
+		"per":        r.oneOf(&a.Per, "minute", "hour", "day", "week", "month", "year", "never"),
+		"anchor":     r.oneOf(&a.Anchor, "calendar", "subscription"),
+		"mode":       r.oneOf(&a.Mode, "hard", "soft"),
+		"overdraft":  r.quantity(&a.Overdraft),
+		"rollover":   r.rollover(&a.Rollover),
 		"warn":       r.percents(&a.Warn),
 		"durability": r.oneOf(&a.Durability, "exact", "chunked"),
 		"borrow":     r.duration(&a.Borrow),
@@ -59,9 +65,27 @@ func (r *finder) limits(n Node, path string, a *Allowance) {
 	}
 }
 
+func (r *finder) rollover(into **int64) func(Node, string) {
+	return func(n Node, path string) {
+		*into = nil
+		if n.Kind == Null {
+			return
+		}
+		var units int64
+		r.mapping(n, path, fields{"max": r.quantity(&units)})
+		if n.Kind == Map && n.lacks("max") {
+			r.fail(Join(path, "max"), n.Line, "it is missing", "say how much is carried over, such as {max: 500}")
+		}
+		*into = &units
+	}
+}
+
 func (r *finder) percents(into *[]int) func(Node, string) {
 	return func(n Node, path string) {
 		*into = nil
+		if n.Kind == Null {
+			return
+		}
 		if n.Kind != List || len(n.Items) > 16 {
 			r.fail(path, n.Line, "it must be a list of at most 16 percentages", "such as [80, 100]")
 			return
@@ -195,7 +219,7 @@ type rolloverJSON struct {
 
 // MarshalJSON writes a value alone where nothing else stands with it, and a mapping otherwise.
 func (a Allowance) MarshalJSON() ([]byte, error) {
-	if a.Value != nil && a.Enforce == "" && a.Value[0] != '{' {
+	if len(a.Value) > 0 && a.Enforce == "" && a.Value[0] != '{' {
 		return a.Value, nil
 	}
 	out := allowanceJSON{Value: a.Value, Unlimited: a.Unlimited, Per: a.Per, Anchor: a.Anchor, Mode: a.Mode,
@@ -206,7 +230,7 @@ func (a Allowance) MarshalJSON() ([]byte, error) {
 	if a.Rollover != nil {
 		out.Rollover = &rolloverJSON{*a.Rollover}
 	}
-	return json.Marshal(out)
+	return marshal(out)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.

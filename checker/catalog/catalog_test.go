@@ -45,7 +45,7 @@ func smallCatalogue(t testing.TB) Catalogue {
 
 func TestEveryFaultIsListedWithItsPath(t *testing.T) {
 	for name, tc := range map[string]struct{ doc, want string }{
-		"no features":            {`{}`, `features: a catalogue needs`},
+		"no features":            {`{}`, `features: it is missing`},
 		"an unknown section":     {`{"plan":{}}`, `plan: this field is not known (did you mean "plans"?)`},
 		"an unknown type":        {`{"features":{"a":{"type":"bool"}}}`, `features.a.type: it is "bool"`},
 		"a missing type":         {`{"features":{"a":{}}}`, `features.a.type: it is missing`},

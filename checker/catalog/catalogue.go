@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,8 +29,9 @@ func ReadCatalogue(n Node) (Catalogue, error) {
 	r.entries(sections["features"], "features", func(key string, n Node, path string) {
 		c.Features[key] = r.feature(n, path)
 	})
-	if len(c.Features) == 0 && len(r.faults) == 0 {
-		r.fail("features", n.Line, "a catalogue needs at least one feature", "such as features: {sso: {type: boolean}}")
+	if n.lacks("features") && len(r.faults) == 0 {
+		// An empty file would otherwise drop everything. Who means it writes features: {}.
+		r.fail("features", n.Line, "it is missing", "such as features: {sso: {type: boolean}}")
 	}
 	r.entries(sections["plans"], "plans", func(key string, n Node, path string) {
 		if c.Plans == nil {
@@ -43,14 +45,14 @@ func ReadCatalogue(n Node) (Catalogue, error) {
 		}
 		var a Addon
 		r.mapping(n, path, fields{"name": r.text(&a.Name), "allow": r.allow(&a.Allow, c.Features, true)})
-		r.needsAllow(a.Allow, n, path)
+		r.needsAllow(n, path)
 		c.Addons[key] = a
 	})
 	if len(c.Features) > maxFeatures || len(c.Plans) > maxPlans || len(c.Addons) > maxPlans {
 		r.fail("", n.Line, fmt.Sprintf("it has %d features, %d plans and %d add-ons", len(c.Features), len(c.Plans),
 			len(c.Addons)), fmt.Sprintf("at most %d of each", maxFeatures))
 	}
-	return c, r.result()
+	return c, r.found(n)
 }
 
 func (r *finder) feature(n Node, path string) Feature {
@@ -62,8 +64,10 @@ func (r *finder) feature(n Node, path string) Feature {
 		"unit":   r.text(&f.Unit),
 		"values": r.texts(&f.Values, maxValues),
 		"ordered": func(n Node, path string) {
-			ordered = new(bool)
-			r.bool(ordered)(n, path)
+			if ordered = nil; n.Kind != Null {
+				ordered = new(bool)
+				r.bool(ordered)(n, path)
+			}
 		},
 		"stack":      r.oneOf(&f.Stack, "sum", "max"),
 		"kind":       r.oneOf(&f.Kind, "named", "floating"),
@@ -90,9 +94,12 @@ func (r *finder) feature(n Node, path string) Feature {
 }
 
 func (r *finder) whenStale(n Node, path string) *WhenStale {
+	if n.Kind == Null {
+		return nil
+	}
 	var w WhenStale
 	r.mapping(n, path, fields{"after": r.duration(&w.After), "then": r.oneOf(&w.Then, "allow", "deny")})
-	if n.Kind == Map && w.After == 0 && !n.lacks("then") {
+	if n.Kind == Map && w.After == 0 && !r.faultAt(Join(path, "after")) {
 		r.fail(Join(path, "after"), n.Line, "it is missing or 0", `such as "24h"`)
 	}
 	return &w
@@ -132,7 +139,8 @@ func (r *finder) featureFits(f Feature, n Node, path string) {
 // faultAt tells whether something was found wrong at or below a path.
 func (r *finder) faultAt(path string) bool {
 	return slices.ContainsFunc(r.faults, func(f Fault) bool {
-		return len(f.Path) >= len(path) && f.Path[:len(path)] == path
+		rest, below := strings.CutPrefix(f.Path, path)
+		return below && (rest == "" || path == "" || rest[0] == '.' || rest[0] == '[')
 	})
 }
 
@@ -140,12 +148,12 @@ func (r *finder) plan(n Node, path string, features map[string]Feature) Plan {
 	var p Plan
 	r.mapping(n, path, fields{"name": r.text(&p.Name), "base": r.bool(&p.Base),
 		"allow": r.allow(&p.Allow, features, false)})
-	r.needsAllow(p.Allow, n, path)
+	r.needsAllow(n, path)
 	return p
 }
 
-func (r *finder) needsAllow(allow map[string]Allowance, n Node, path string) {
-	if n.Kind == Map && allow == nil && n.lacks("allow") {
+func (r *finder) needsAllow(n Node, path string) {
+	if n.Kind == Map && n.lacks("allow") {
 		r.fail(Join(path, "allow"), n.Line, "it is missing", "say what is granted, such as allow: {sso: true}; {} for nothing")
 	}
 }
@@ -154,6 +162,7 @@ func (r *finder) needsAllow(allow map[string]Allowance, n Node, path string) {
 func (r *finder) allow(into *map[string]Allowance, features map[string]Feature, addon bool) func(Node, string) {
 	return func(n Node, path string) {
 		*into = map[string]Allowance{}
+		known := keysOf(features)
 		r.entries(n, path, func(key string, n Node, at string) {
 			before := len(r.faults)
 			a := r.allowance(n, at)
@@ -161,7 +170,7 @@ func (r *finder) allow(into *map[string]Allowance, features map[string]Feature, 
 			f, ok := features[key]
 			switch {
 			case !ok:
-				r.noSuch("feature", key, place{path: at, line: n.Line}, keysOf(features))
+				r.noSuch("feature", key, place{path: at, line: n.Line}, known)
 			case f.Type != "" && len(r.faults) == before:
 				r.fits(a, f, place{at, n.Line, addon})
 			}
@@ -172,7 +181,7 @@ func (r *finder) allow(into *map[string]Allowance, features map[string]Feature, 
 // noSuch reports a name that the catalogue does not have.
 func (r *finder) noSuch(kind, key string, at place, known []string) {
 	remedy := "add it to the catalogue first"
-	if near := nearest(key, known); near != "" {
+	if near := r.nearest(key, known); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)
 	}
 	r.fail(at.path, at.line, fmt.Sprintf("there is no %s %q in the catalogue", kind, key), remedy)

@@ -12,7 +12,7 @@ func ReadChange(n Node) (map[string]json.RawMessage, error) {
 	var r finder
 	known, set := r.settable()
 	r.mapping(n, "", known)
-	return set, r.result()
+	return set, r.found(n)
 }
 
 // With is the subscription with fields set as a change sets them. The error is Faults, or says what a change cannot set.

@@ -25,7 +25,7 @@ func ReadCustomer(n Node) (Customer, error) {
 	var r finder
 	var c Customer
 	r.mapping(n, "", r.customerFields(&c))
-	return c, r.result()
+	return c, r.found(n)
 }
 
 func (r *finder) customerFields(c *Customer) fields {
@@ -40,8 +40,8 @@ func (r *finder) customerFields(c *Customer) fields {
 // ReadImport reads one line of an import: a customer with its id and subscriptions, a mapping by id or a list of
 // subscriptions that carry their ids. Missing start times are now.
 func ReadImport(n Node, now time.Time) (Customer, error) {
-	var r finder
-	c := Customer{}
+	r := finder{now: now}
+	var c Customer
 	known := r.customerFields(&c)
 	known["id"] = r.id(&c.ID)
 	known["subscriptions"] = func(n Node, path string) { r.subscriptions(n, path, &c) }
@@ -49,15 +49,14 @@ func ReadImport(n Node, now time.Time) (Customer, error) {
 	if n.Kind == Map && n.lacks("id") {
 		r.fail("id", n.Line, "it is missing", "give each customer an id")
 	}
-	for id, s := range c.Subscriptions {
-		s.settle(now)
-		r.check(s, Join("subscriptions", id))
-		c.Subscriptions[id] = s
-	}
-	return c, r.result()
+	return c, r.found(n)
 }
 
 func (r *finder) subscriptions(n Node, path string, c *Customer) {
+	c.Subscriptions = nil
+	if n.Kind == Null {
+		return
+	}
 	c.Subscriptions = map[string]Subscription{}
 	if n.Kind == List {
 		for i, item := range n.Items {
@@ -141,20 +140,9 @@ func (r *finder) metadata(into *map[string]string) func(Node, string) {
 
 // ReadSubscription reads what is put under a subscription's id. A missing start time is now.
 func ReadSubscription(n Node, now time.Time) (Subscription, error) {
-	var r finder
+	r := finder{now: now}
 	s := r.subscription(n, "", nil)
-	s.settle(now)
-	if len(r.faults) == 0 {
-		r.check(s, "")
-	}
-	return s, r.result()
-}
-
-// settle fills in what the moment of writing decides.
-func (s *Subscription) settle(now time.Time) {
-	if s.StartsAt.IsZero() {
-		s.StartsAt = now.UTC().Truncate(time.Millisecond)
-	}
+	return s, r.found(n)
 }
 
 func (r *finder) subscription(n Node, path string, more fields) Subscription {
@@ -164,6 +152,12 @@ func (r *finder) subscription(n Node, path string, more fields) Subscription {
 	known["changes"] = r.changes(&s)
 	maps.Copy(known, more)
 	r.mapping(n, path, known)
+	if s.StartsAt.IsZero() && !r.faultAt(Join(path, "starts_at")) {
+		s.StartsAt = r.now.UTC().Truncate(time.Millisecond)
+	}
+	if n.Kind == Map {
+		r.check(s, path)
+	}
 	return s
 }
 
@@ -296,6 +290,9 @@ func (r *finder) changes(s *Subscription) func(Node, string) {
 		if n.Kind == Null {
 			return
 		}
+		if len(n.Items) == 0 && n.Kind == List {
+			return
+		}
 		if n.Kind != List || len(n.Items) > maxChanges {
 			r.fail(path, n.Line, fmt.Sprintf("it must be a list of at most %d changes", maxChanges), "")
 			return
@@ -303,8 +300,26 @@ func (r *finder) changes(s *Subscription) func(Node, string) {
 		for i, item := range n.Items {
 			s.Changes = append(s.Changes, r.change(item, fmt.Sprintf("%s[%d]", path, i)))
 		}
-		slices.SortStableFunc(s.Changes, func(a, b Change) int { return a.At.Compare(b.At) })
+		r.sortChanges(s, path)
 	}
+}
+
+// sortChanges puts changes in order of their time and remembers where each came from.
+func (r *finder) sortChanges(s *Subscription, path string) {
+	from := make([]int, len(s.Changes))
+	for i := range from {
+		from[i] = i
+	}
+	slices.SortStableFunc(from, func(a, b int) int { return s.Changes[a].At.Compare(s.Changes[b].At) })
+	sorted := make([]Change, len(from))
+	for i, place := range from {
+		sorted[i] = s.Changes[place]
+	}
+	s.Changes = sorted
+	if r.order == nil {
+		r.order = map[string][]int{}
+	}
+	r.order[path] = from
 }
 
 func (r *finder) change(n Node, path string) Change {

@@ -19,9 +19,12 @@ func ParseDuration(text string) (Duration, error) {
 	var total time.Duration
 	rest := text
 	if days, after, ok := strings.Cut(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
+		n, err := strconv.ParseUint(days, 10, 32)
 		if err != nil {
 			return 0, bad
+		}
+		if n > uint64(maxDuration/(24*time.Hour)) {
+			return 0, errors.New("it is longer than a hundred years")
 		}
 		total, rest = time.Duration(n)*24*time.Hour, after
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -48,6 +49,8 @@ const maxFaults = 200
 
 // A finder collects faults while a document is read.
 type finder struct {
+	now     time.Time        // what a missing start time is
+	order   map[string][]int // changes by their path: which one of the source stands at each place once sorted
 	faults  Faults
 	further int
 }
@@ -58,6 +61,40 @@ func (r *finder) fail(path string, line int, problem, remedy string) {
 		return
 	}
 	r.faults = append(r.faults, Fault{path, line, problem, remedy})
+}
+
+// found is nil or the Faults, each with the line that it has in the source.
+func (r *finder) found(n Node) error {
+	var lines map[string]int
+	for i := range r.faults {
+		f := &r.faults[i]
+		if f.Line > 0 {
+			continue
+		}
+		if lines == nil {
+			lines = map[string]int{}
+			n.lines("", lines)
+		}
+		at := f.Path
+		for at != "" && lines[at] == 0 {
+			at = at[:max(0, strings.LastIndexAny(at, ".["))]
+		}
+		f.Line = lines[at]
+	}
+	return r.result()
+}
+
+// lines notes where each path stands.
+func (n *Node) lines(path string, into map[string]int) {
+	into[path] = n.Line
+	for _, f := range n.Fields {
+		at := Join(path, f.Key)
+		f.Value.lines(at, into)
+		into[at] = f.Line
+	}
+	for i := range n.Items {
+		n.Items[i].lines(fmt.Sprintf("%s[%d]", path, i), into)
+	}
 }
 
 // result is nil or the Faults.
@@ -97,7 +134,7 @@ func (r *finder) unknown(f Field, path string, known fields) {
 	}
 	slices.Sort(keys)
 	remedy := "known here: " + strings.Join(keys, ", ")
-	if near := nearest(f.Key, keys); near != "" {
+	if near := r.nearest(f.Key, keys); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)
 	}
 	r.fail(Join(path, f.Key), f.Line, "this field is not known", remedy)
@@ -126,6 +163,17 @@ func (r *finder) wrong(n Node, path, want string) {
 	r.fail(path, n.Line, fmt.Sprintf("it must be %s, not %s", want, n.Kind), "")
 }
 
+// under is a path that continues another.
+func under(path, rest string) string {
+	switch {
+	case path == "":
+		return rest
+	case rest == "" || rest[0] == '[':
+		return path + rest
+	}
+	return path + "." + rest
+}
+
 // ValidID tells whether id may name a customer, a subscription, a feature, a plan or an item: 1 to 256 bytes of UTF-8
 // without control characters. The error reads on from a name: "id has …".
 func ValidID(id string) error {
@@ -145,8 +193,14 @@ func ValidID(id string) error {
 	return nil
 }
 
+// manyFaults is from how many faults on no more remedies are searched for.
+const manyFaults = 50
+
 // nearest finds the word that differs least from a mistyped one; empty if none is near.
-func nearest(word string, among []string) string {
+func (r *finder) nearest(word string, among []string) string {
+	if len(r.faults) > manyFaults {
+		return ""
+	}
 	best, found := 1+len(word)/3, ""
 	for _, candidate := range among {
 		if d := distance(word, candidate); d <= best && (found == "" || d < best) {

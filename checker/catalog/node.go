@@ -45,16 +45,19 @@ type Field struct {
 	Value Node
 }
 
-// MaxDepth is how deep a document may be nested.
-const MaxDepth = 64
+// Limits on a document.
+const (
+	MaxDepth = 64        // levels of nesting
+	MaxNodes = 1_000_000 // nodes
+)
 
-// ParseJSON reads one JSON document strictly. Keys that occur twice, trailing data, invalid UTF-8 and nesting beyond
-// MaxDepth are Faults.
+// ParseJSON reads one JSON document strictly. Keys that occur twice, trailing data, invalid UTF-8, half surrogates,
+// nesting beyond MaxDepth and more than MaxNodes nodes are Faults.
 func ParseJSON(data []byte) (Node, error) {
 	if !utf8.Valid(data) {
 		return Node{}, Faults{{Problem: "the document is not valid UTF-8", Remedy: "save it as UTF-8"}}
 	}
-	p := jsonParser{dec: json.NewDecoder(bytes.NewReader(data)), data: data, line: 1}
+	p := jsonParser{dec: json.NewDecoder(bytes.NewReader(data)), data: data, line: 1, left: MaxNodes}
 	p.dec.UseNumber()
 	n, err := p.value("", 0)
 	if err != nil {
@@ -71,6 +74,7 @@ type jsonParser struct {
 	data []byte
 	seen int // bytes whose lines are counted
 	line int
+	left int // nodes that may still come
 }
 
 func (p *jsonParser) here() int {
@@ -90,6 +94,10 @@ func (p *jsonParser) value(path string, depth int) (Node, error) {
 	if depth > MaxDepth {
 		return Node{}, p.fault(path, fmt.Sprintf("it is nested deeper than %d levels", MaxDepth), "flatten it")
 	}
+	if p.left--; p.left < 0 {
+		return Node{}, p.fault(path, fmt.Sprintf("it has more than %d parts", MaxNodes), "make it smaller")
+	}
+	from := p.dec.InputOffset()
 	token, err := p.dec.Token()
 	if err != nil {
 		return Node{}, p.malformed(path, err)
@@ -103,6 +111,9 @@ func (p *jsonParser) value(path string, depth int) (Node, error) {
 		n.Kind, n.Text = Number, t.String()
 	case string:
 		n.Kind, n.Text = Text, t
+		if p.halved(t, from) {
+			return n, p.fault(path, "it has half a surrogate pair", "write the character itself")
+		}
 	case json.Delim:
 		if t == '[' {
 			return p.list(n, path, depth)
@@ -110,6 +121,18 @@ func (p *jsonParser) value(path string, depth int) (Node, error) {
 		return p.fields(n, path, depth)
 	}
 	return n, nil
+}
+
+// halved tells whether a text that was read from an offset on holds a replacement character that nobody wrote: what the
+// decoder makes of an escape that is half a surrogate pair, so that different texts would become one.
+func (p *jsonParser) halved(text string, from int64) bool {
+	count := strings.Count(text, "\ufffd")
+	if count == 0 {
+		return false
+	}
+	source := p.data[from:p.dec.InputOffset()]
+	written := bytes.Count(source, []byte("\ufffd")) + bytes.Count(bytes.ToLower(source), []byte(`\ufffd`))
+	return written < count
 }
 
 func (p *jsonParser) malformed(path string, err error) error {
@@ -142,6 +165,7 @@ func (p *jsonParser) list(n Node, path string, depth int) (Node, error) {
 func (p *jsonParser) fields(n Node, path string, depth int) (Node, error) {
 	n.Kind = Map
 	for p.dec.More() {
+		from := p.dec.InputOffset()
 		token, err := p.dec.Token()
 		if err != nil {
 			return n, p.malformed(path, err)
@@ -151,6 +175,9 @@ func (p *jsonParser) fields(n Node, path string, depth int) (Node, error) {
 			return n, p.malformed(path, io.ErrUnexpectedEOF)
 		}
 		line := p.here()
+		if p.halved(key, from) {
+			return n, p.fault(Join(path, key), "the key has half a surrogate pair", "write the character itself")
+		}
 		if n.has(key) {
 			return n, p.fault(Join(path, key), "this key stands twice", "keep one of them")
 		}

@@ -64,33 +64,59 @@ func (s *Subscription) apply(set map[string]json.RawMessage) error {
 
 // check looks for what is wrong between a subscription's fields, in each of its phases.
 func (r *finder) check(s Subscription, path string) {
+	if r.faultAt(Join(path, "changes")) {
+		s.Changes = nil
+	}
+	r.eachPhase(s, path, (*finder).checkPhase)
+}
+
+// eachPhase looks at a subscription as written and after each change. What a change leaves as wrong as it was, or what
+// was found wrong by itself, is not told again.
+func (r *finder) eachPhase(s Subscription, path string, look func(r *finder, s Subscription)) {
 	phases, err := s.Phases()
 	if err != nil {
 		r.fail(path, 0, err.Error(), "")
 		return
 	}
+	told := map[Fault]bool{}
 	for i, p := range phases {
 		at := path
 		if i > 0 {
-			at = Join(path, "changes") + fmt.Sprintf("[%d]", i-1)
+			at = r.changePath(path, i-1)
 		}
-		r.checkPhase(p.Subscription, at)
+		var here finder
+		look(&here, p.Subscription)
+		for _, f := range here.faults {
+			if !told[f] && !r.faultAt(under(at, f.Path)) {
+				r.fail(under(at, f.Path), 0, f.Problem, f.Remedy)
+			}
+			told[f] = true
+		}
 	}
 }
 
-func (r *finder) checkPhase(s Subscription, path string) {
+// changePath is where a change stands in the source.
+func (r *finder) changePath(path string, i int) string {
+	path = Join(path, "changes")
+	if from := r.order[path]; i < len(from) {
+		i = from[i]
+	}
+	return fmt.Sprintf("%s[%d]", path, i)
+}
+
+func (r *finder) checkPhase(s Subscription) {
 	start := s.StartsAt.Format(time.RFC3339)
 	if s.Plan == "" {
-		r.fail(Join(path, "plan"), 0, "it is missing", "name a plan of the catalogue")
+		r.fail("plan", 0, "it is missing", "name a plan of the catalogue")
 	}
 	if s.Status == "trialing" && s.TrialEndsAt.IsZero() {
-		r.fail(Join(path, "trial_ends_at"), 0, "a trialing subscription needs it", "say when the trial ends")
+		r.fail("trial_ends_at", 0, "a trialing subscription needs it", "say when the trial ends")
 	}
 	if !s.EndsAt.IsZero() && !s.EndsAt.After(s.StartsAt) {
-		r.fail(Join(path, "ends_at"), 0, "it is not after starts_at, "+start, "choose a later end")
+		r.fail("ends_at", 0, "it is not after starts_at, "+start, "choose a later end")
 	}
 	if !s.TrialEndsAt.IsZero() && !s.TrialEndsAt.After(s.StartsAt) {
-		r.fail(Join(path, "trial_ends_at"), 0, "it is not after starts_at, "+start, "choose a later end")
+		r.fail("trial_ends_at", 0, "it is not after starts_at, "+start, "choose a later end")
 	}
 }
 
@@ -106,49 +132,75 @@ func (s Subscription) Check() error {
 // and which overrides do not suit their feature, scheduled changes included. The error is Faults.
 func (c Catalogue) CheckCustomer(cu Customer, hasVersion func(plan string, version uint32) bool) error {
 	var r finder
+	if r.size(cu); len(r.faults) > 0 {
+		return r.result()
+	}
 	for _, id := range keysOf(cu.Subscriptions) {
-		s := cu.Subscriptions[id]
-		phases, err := s.Phases()
-		if err != nil {
-			r.fail(Join("subscriptions", id), 0, err.Error(), "")
-			continue
-		}
-		for i, p := range phases {
-			at := Join("subscriptions", id)
-			if i > 0 {
-				at += fmt.Sprintf(".changes[%d]", i-1)
-			}
-			r.namesExist(c, p.Subscription, at, hasVersion)
-		}
+		r.eachPhase(cu.Subscriptions[id], Join("subscriptions", id), func(r *finder, s Subscription) {
+			r.namesExist(c, s, hasVersion)
+		})
 	}
 	return r.result()
 }
 
-func (r *finder) namesExist(c Catalogue, s Subscription, path string, hasVersion func(string, uint32) bool) {
+func (r *finder) namesExist(c Catalogue, s Subscription, hasVersion func(string, uint32) bool) {
 	if _, ok := c.Plans[s.Plan]; !ok {
-		r.once("plan", s.Plan, Join(path, "plan"), keysOf(c.Plans))
+		r.noSuch("plan", s.Plan, place{path: "plan"}, keysOf(c.Plans))
 	} else if s.PlanVersion != 0 && !hasVersion(s.Plan, s.PlanVersion) {
-		r.fail(Join(path, "plan_version"), 0, fmt.Sprintf("plan %q has no version %d", s.Plan, s.PlanVersion),
+		r.fail("plan_version", 0, fmt.Sprintf("plan %q has no version %d", s.Plan, s.PlanVersion),
 			"leave it out to follow the newest")
 	}
 	for i, a := range s.Addons {
 		if _, ok := c.Addons[a.Key]; !ok {
-			r.once("add-on", a.Key, fmt.Sprintf("%s[%d]", Join(path, "addons"), i), keysOf(c.Addons))
+			r.noSuch("add-on", a.Key, place{path: fmt.Sprintf("addons[%d]", i)}, keysOf(c.Addons))
 		}
 	}
 	for _, key := range keysOf(s.Overrides) {
-		at := Join(Join(path, "overrides"), key)
+		at := Join("overrides", key)
 		f, ok := c.Features[key]
 		if !ok {
-			r.once("feature", key, at, keysOf(c.Features))
+			r.noSuch("feature", key, place{path: at}, keysOf(c.Features))
 			continue
 		}
 		r.fits(s.Overrides[key], f, place{path: at})
 	}
 }
 
-func (r *finder) once(kind, key, path string, known []string) {
-	r.noSuch(kind, key, place{path: path}, known)
+// Limits on a customer as a whole: its document must fit a message of the log, and the record that it becomes holds
+// the lists of each phase in full.
+const (
+	maxCustomerBytes = 512 << 10
+	maxCustomerParts = 20_000 // add-ons, overrides and environments, counted in each phase
+)
+
+func (r *finder) size(c Customer) {
+	parts, plain := 0, len(c.Metadata) // plain: a rough measure of what the document holds
+	for _, s := range c.Subscriptions {
+		plain += 1 + len(s.Addons) + len(s.Overrides) + len(s.Environments) + len(s.Changes)
+		for _, change := range s.Changes {
+			for _, raw := range change.Fields {
+				plain += len(raw) >> 10
+			}
+		}
+		phases, err := s.Phases()
+		if err != nil {
+			continue
+		}
+		for _, p := range phases {
+			parts += len(p.Addons) + len(p.Overrides) + len(p.Environments)
+		}
+	}
+	if parts > maxCustomerParts {
+		r.fail("subscriptions", 0, fmt.Sprintf("they hold %d add-ons, overrides and environments, each change counted anew",
+			parts), fmt.Sprintf("at most %d", maxCustomerParts))
+	}
+	if plain < 10 {
+		return // it cannot be large; imports come by here a hundred thousand times
+	}
+	if size := len(EncodeCustomer(c)); size > maxCustomerBytes {
+		r.fail("", 0, fmt.Sprintf("the customer with its subscriptions has %d bytes", size),
+			fmt.Sprintf("at most %d; use fewer overrides, changes or metadata", maxCustomerBytes))
+	}
 }
 
 // Uses are the names that a customer's subscriptions mention, scheduled changes included.

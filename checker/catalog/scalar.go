@@ -108,7 +108,7 @@ func (r *finder) duration(into *Duration) func(Node, string) {
 // The times that documents may hold.
 var (
 	firstTime = time.Unix(0, 0).UTC()
-	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)
 )
 
 // ParseTime reads an RFC 3339 time, cut to whole milliseconds in UTC, from 1970 to 9999.
@@ -118,7 +118,7 @@ func ParseTime(text string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("it is not a time such as 2026-12-01T00:00:00Z")
 	}
 	t = t.UTC().Truncate(time.Millisecond)
-	if !t.After(firstTime) || t.After(lastTime) {
+	if t.Before(firstTime) || t.After(lastTime) {
 		return time.Time{}, fmt.Errorf("it lies outside the years 1970 to 9999")
 	}
 	return t, nil

@@ -11,12 +11,23 @@ import (
 const storedVersion = 1
 
 func encode(v any) []byte {
-	data, err := json.Marshal(v)
+	data, err := marshal(v)
 	if err != nil {
 		// Documents hold nothing but texts, numbers and canonical JSON, which always marshal.
 		panic(fmt.Sprintf("catalog: a document cannot be written: %v", err))
 	}
 	return append([]byte{storedVersion}, data...)
+}
+
+// marshal writes JSON that holds < > & as they are, so that a constraint such as ">=2 <3" is read back as it stood.
+func marshal(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
 func decode(data []byte, into any) error {
@@ -99,7 +110,7 @@ func (c Change) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(out)
+	return marshal(out)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.

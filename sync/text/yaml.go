@@ -19,6 +19,7 @@ import (
 	"math"
 	"math/big"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,7 +30,7 @@ import (
 )
 
 // maxNodes is how many nodes a document may have once its aliases are written out.
-const maxNodes = 1_000_000
+const maxNodes = catalog.MaxNodes
 
 // YAML reads one YAML document; JSON is one too. The error is catalog.Faults.
 func YAML(data []byte) (catalog.Node, error) {
@@ -38,6 +39,9 @@ func YAML(data []byte) (catalog.Node, error) {
 	}
 	if deep(data) {
 		return catalog.Node{}, tooDeep("", 0)
+	}
+	if separators(data) > maxNodes {
+		return catalog.Node{}, tooMany("", 0)
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
@@ -75,6 +79,21 @@ func deep(data []byte) bool {
 	return false
 }
 
+// separators bounds the nodes of a document before yaml builds them, each of which takes far more memory than its text.
+func separators(data []byte) int {
+	count := 0
+	for i, c := range data {
+		blank := i+1 == len(data) || data[i+1] <= ' '
+		switch {
+		case c == ',' || c == '[' || c == '{' || c == '\n' || c == '*':
+			count++
+		case (c == '-' || c == ':' || c == '?') && blank:
+			count++
+		}
+	}
+	return count
+}
+
 var lineOf = regexp.MustCompile(`line (\d+): `)
 
 func malformed(err error) error {
@@ -94,6 +113,10 @@ func tooDeep(path string, line int) error {
 	return fault(path, line, fmt.Sprintf("it is nested deeper than %d levels", catalog.MaxDepth), "flatten it")
 }
 
+func tooMany(path string, line int) error {
+	return fault(path, line, fmt.Sprintf("it has more than %d parts", maxNodes), "make it smaller")
+}
+
 // A converter turns yaml's nodes into the catalogue's, aliases written out.
 type converter struct {
 	left int // nodes that may still come
@@ -104,7 +127,7 @@ func (c *converter) node(n *yaml.Node, path string, depth int) (catalog.Node, er
 		return catalog.Node{}, tooDeep(path, n.Line)
 	}
 	if c.left--; c.left < 0 {
-		return catalog.Node{}, fault(path, n.Line, fmt.Sprintf("it has more than %d parts", maxNodes), "make it smaller")
+		return catalog.Node{}, tooMany(path, n.Line)
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
@@ -121,6 +144,9 @@ func (c *converter) node(n *yaml.Node, path string, depth int) (catalog.Node, er
 
 func (c *converter) list(n *yaml.Node, path string, depth int) (catalog.Node, error) {
 	out := catalog.Node{Kind: catalog.List, Line: n.Line}
+	if n.ShortTag() != "!!seq" {
+		return out, tagged(n, path)
+	}
 	for i, item := range n.Content {
 		v, err := c.node(item, fmt.Sprintf("%s[%d]", path, i), depth+1)
 		if err != nil {
@@ -133,6 +159,9 @@ func (c *converter) list(n *yaml.Node, path string, depth int) (catalog.Node, er
 
 func (c *converter) mapping(n *yaml.Node, path string, depth int) (catalog.Node, error) {
 	out := catalog.Node{Kind: catalog.Map, Line: n.Line}
+	if n.ShortTag() != "!!map" {
+		return out, tagged(n, path)
+	}
 	seen := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
@@ -140,6 +169,8 @@ func (c *converter) mapping(n *yaml.Node, path string, depth int) (catalog.Node,
 		switch {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
 			return out, fault(path, key.Line, "a key must be a plain text", "write merged keys out")
+		case !plainTag(key.ShortTag()):
+			return out, tagged(key, path)
 		case seen[key.Value]:
 			return out, fault(at, key.Line, "this key stands twice", "keep one of them")
 		}
@@ -155,7 +186,7 @@ func (c *converter) mapping(n *yaml.Node, path string, depth int) (catalog.Node,
 
 func scalar(n *yaml.Node, path string) (catalog.Node, error) {
 	out := catalog.Node{Line: n.Line, Text: n.Value}
-	switch n.Tag {
+	switch n.ShortTag() {
 	case "!!null":
 		out.Text = ""
 	case "!!bool":
@@ -175,7 +206,16 @@ func scalar(n *yaml.Node, path string) (catalog.Node, error) {
 	case "!!str", "!!timestamp":
 		out.Kind = catalog.Text
 	default:
-		return out, fault(path, n.Line, fmt.Sprintf("the tag %s is not taken", n.Tag), "leave it out")
+		return out, tagged(n, path)
 	}
 	return out, nil
+}
+
+// plainTag tells whether a key's tag is one that plain texts have by themselves.
+func plainTag(tag string) bool {
+	return slices.Contains([]string{"!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp"}, tag)
+}
+
+func tagged(n *yaml.Node, path string) error {
+	return fault(path, n.Line, fmt.Sprintf("the tag %s is not taken", n.Tag), "leave it out")
 }
