@@ -208,6 +208,9 @@ func (r Record) Group() []byte {
 	return group
 }
 
+// Readable tells whether the record is of the format version that this program reads. It is cheap; Check is thorough.
+func (r Record) Readable() bool { return len(r) >= 3 && r[0] == recordVersion }
+
 var errRecord = errors.New("customer record: damaged or of a format version that this program does not read")
 
 // Check tells whether a record is one that this program reads, whole. Decide does not need it: a damaged record

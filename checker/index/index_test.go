@@ -265,7 +265,8 @@ func fill(t testing.TB, n int) *Index {
 	txn := x.Begin()
 	c := checker.Customer{Subs: []checker.Subscription{
 		{ID: "main", StartsAt: 1_700_000_000_000, Phases: []checker.Phase{{From: math.MinInt64, Status: checker.Active,
-			EndsAt: 1_900_000_000_000}}}, {ID: "second", StartsAt: 1_700_000_000_000, Phases: []checker.Phase{{From: math.MinInt64,
+			EndsAt: 1_900_000_000_000}}},
+		{ID: "second", StartsAt: 1_700_000_000_000, Phases: []checker.Phase{{From: math.MinInt64,
 			Status: checker.Active}}}}}
 	var rec []byte
 	for i := range n {

@@ -18,6 +18,9 @@ const (
 	maxData = placeMask * unit
 )
 
+// muchWaste is how many bytes of replaced records a change leaves lying before it is published.
+const muchWaste = 64 << 10
+
 // entryHead is what stands before a record: 8 bytes of document hash and 4 of record length.
 const entryHead = 12
 
@@ -97,6 +100,9 @@ func (s *shard) put(rec checker.Record, docHash, hash uint64) (old uint64, repla
 	old = s.docHash(at)
 	s.dead += sizeOf(s.record(at))
 	s.table[slot] = tagOf(hash) | s.write(rec, docHash)
+	if s.dead > len(s.data)/2 && s.dead > muchWaste {
+		*s = *s.rebuilt(len(s.table))
+	}
 	return old, true
 }
 

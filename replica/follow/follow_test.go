@@ -78,13 +78,19 @@ func (s *site) catalogue() uint64 {
 	return s.put(docs)
 }
 
+func openDisk(t *testing.T, dir string) *disk.Store {
+	t.Helper()
+	store, err := disk.Open(disk.Options{Dir: dir, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
 // run starts a replica, on the disk that earlier ones used.
 func (s *site) run(log replica.Log, filter replica.Filter) {
 	s.t.Helper()
-	store, err := disk.Open(disk.Options{Dir: s.dir, Now: time.Now})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	store := openDisk(s.t, s.dir)
 	s.store = store
 	s.f = New(Options{Log: log, Filter: filter, Store: store, Now: time.Now, Retry: time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -160,13 +166,21 @@ func TestChangesAreShownAndSurviveARestartWithoutTheLog(t *testing.T) {
 // unreachable is a log whose network is gone.
 type unreachable struct{ replica.Log }
 
+func (unreachable) Head(context.Context) (replica.Lineage, uint64, error) {
+	return replica.Lineage{}, 0, errGone
+}
+
 var errGone = errors.New("no route to host")
 
-func (unreachable) Snapshot(context.Context, replica.Filter) (replica.Lineage, uint64, iter.Seq2[replica.Entry, error]) {
+func (unreachable) Snapshot(context.Context, replica.Filter) (
+	replica.Lineage, uint64, iter.Seq2[replica.Entry, error],
+) {
 	return replica.Lineage{}, 0, func(yield func(replica.Entry, error) bool) { yield(replica.Entry{}, errGone) }
 }
 
-func (unreachable) Tail(_ context.Context, _ replica.Lineage, _ uint64, _ replica.Filter) iter.Seq2[replica.Entry, error] {
+func (unreachable) Tail(
+	context.Context, replica.Lineage, uint64, replica.Filter,
+) iter.Seq2[replica.Entry, error] {
 	return func(yield func(replica.Entry, error) bool) { yield(replica.Entry{}, errGone) }
 }
 
@@ -267,7 +281,8 @@ func TestCustomersMoveBetweenGroups(t *testing.T) {
 	}
 	s.stop()
 	s.run(s.log, replica.Filter{})
-	rev = s.put(map[string][]byte{replica.CustomerKey("eu", "acme"): nil, replica.CustomerKey("", "acme"): customer("acme", "", "free")})
+	rev = s.put(map[string][]byte{replica.CustomerKey("eu", "acme"): nil,
+		replica.CustomerKey("", "acme"): customer("acme", "", "free")})
 	s.wait(rev)
 	s.want("acme", checker.NotEntitled)
 }

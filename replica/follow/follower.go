@@ -26,6 +26,7 @@ type Options struct {
 	Now    func() time.Time
 	Logger *slog.Logger  // nil: silent
 	Retry  time.Duration // between attempts at a log or a disk that fails; 0: one second
+	Check  time.Duration // how often the log is asked how far it goes; 0: 15 seconds
 }
 
 // A Watcher is told of every document as it is applied, by the goroutine that follows. It must not wait.
@@ -42,6 +43,7 @@ type Watcher interface {
 type Status struct {
 	Lineage   replica.Lineage
 	Revision  uint64            // of the newest view
+	Head      uint64            // how far the log went when it was last asked; 0: not asked yet
 	Customers int               // in the newest view
 	Heard     time.Time         // when the replica last knew itself at the log's head; zero: never
 	Linked    bool              // it follows the log right now
@@ -78,6 +80,8 @@ type Follower struct {
 	names *checker.Names
 	ready chan struct{} // closed with the first view
 	heard atomic.Int64  // unix milliseconds; see Status.Heard
+	head  atomic.Pointer[headRead]
+	ask   chan struct{} // a tail begins: the head is asked for at once
 
 	mu     sync.Mutex
 	status Status
@@ -85,8 +89,10 @@ type Follower struct {
 
 	m      *mirror // following's own from here on
 	cursor replica.Cursor
-	whole  uint64              // revision of the last whole entry of this tail; 0: none yet
-	staged []replica.StoredDoc // applied since then
+	staged []replica.StoredDoc // applied since the last whole entry
+	judged *headRead           // what the last whole entry was held against
+	level  bool                // this tail has been at the log's head since then
+	healed int64               // unix milliseconds of the last divergence that a resync was to heal
 }
 
 // New makes a replica that knows nothing yet.
@@ -97,7 +103,11 @@ func New(o Options) *Follower {
 	if o.Retry == 0 {
 		o.Retry = time.Second
 	}
-	f := &Follower{o: o, index: index.New(), names: checker.NewNames(), ready: make(chan struct{})}
+	if o.Check == 0 {
+		o.Check = 15 * time.Second
+	}
+	f := &Follower{o: o, index: index.New(), names: checker.NewNames(), ready: make(chan struct{}),
+		ask: make(chan struct{}, 1)}
 	f.status = Status{Digest: DigestUnchecked, Alarms: map[string]string{}}
 	f.keep = newKeeper()
 	return f
@@ -158,6 +168,10 @@ func (f *Follower) Run(ctx context.Context) error {
 		close(f.keep.ended)
 		return nil
 	})
+	group.Go(func() error {
+		f.watchHead(ctx)
+		return nil
+	})
 	if f.o.Store != nil {
 		group.Go(func() error {
 			f.store()
@@ -192,7 +206,7 @@ func (f *Follower) load(ctx context.Context) {
 			"followed", f.o.Filter.String())
 		return
 	}
-	m.claim = nil
+	m.claim, m.last = nil, cursor.Rev
 	f.m, f.names, f.cursor = m, names, cursor
 	f.keep.named = names.Len()
 	f.note(func(s *Status) { s.Lineage, s.Stored = cursor.Lineage, cursor.Rev })
@@ -232,6 +246,10 @@ func (f *Follower) follow(ctx context.Context) {
 			f.o.Logger.Warn("the log is another one, or differs from this replica; fetching a new snapshot")
 			f.cursor = replica.Cursor{}
 			continue
+		case errors.Is(err, errRevived):
+			f.o.Logger.Info("the disk can be written again; fetching a new snapshot for it")
+			f.cursor = replica.Cursor{}
+			continue
 		default:
 			f.o.Logger.Warn("following the log was interrupted", "error", err, "retry_in", f.o.Retry)
 		}
@@ -262,7 +280,11 @@ func (f *Follower) session(ctx context.Context) error {
 			return err
 		}
 	}
-	f.whole = 0
+	f.level, f.judged = false, f.head.Load()
+	select {
+	case f.ask <- struct{}{}:
+	default:
+	}
 	for e, err := range f.o.Log.Tail(ctx, f.cursor.Lineage, f.cursor.Rev, f.o.Filter) {
 		if err != nil {
 			return err
@@ -291,7 +313,6 @@ func (f *Follower) entry(e replica.Entry) error {
 	if !e.Whole {
 		return nil
 	}
-	f.heard.Store(f.o.Now().UnixMilli())
 	if e.Rev < f.cursor.Rev {
 		return fmt.Errorf("the log went back from %d to %d", f.cursor.Rev, e.Rev)
 	}
@@ -299,37 +320,15 @@ func (f *Follower) entry(e replica.Entry) error {
 		f.show(e.Rev)
 	}
 	f.cursor.Rev, f.cursor.Open = e.Rev, false
-	f.note(func(s *Status) { s.Linked = true })
-	err := f.compare()
-	f.whole = e.Rev
-	f.hand()
-	return err
-}
-
-// compare holds the digest against what a hub claims, if the claim is of the revision that was whole before it came.
-func (f *Follower) compare() error {
-	claim := f.m.claim
-	f.m.claim = nil
-	if claim == nil || !f.All() || claim.Revision != f.whole {
-		return nil
-	}
-	equal := claim.Sum == f.m.digest && claim.Count == f.m.count
-	f.note(func(s *Status) {
-		s.Digested, s.Digest = claim.Revision, DigestEqual
-		if !equal {
-			s.Digest = DigestDiverged
-		}
+	f.note(func(s *Status) { // before hear, as askHead looks the other way round
+		s.Linked = true
+		delete(s.Alarms, AlarmDocument)
 	})
-	if !equal {
-		f.alarm(AlarmDiverged, "this replica differed from the hub's digest and fetches a new snapshot")
-		return replica.ErrLineage
+	f.hear(e)
+	err := f.compare(e.Rev)
+	f.hand()
+	if err == nil && f.keep.revived.Swap(false) {
+		return errRevived
 	}
-	f.calm(AlarmDiverged)
-	return nil
-}
-
-// Digest is the set hash of all followed documents at the newest view's revision. For hubs, which publish it; only
-// to be called from a Watcher's Published.
-func (f *Follower) Digest() Digest {
-	return Digest{Revision: f.index.Load().Revision(), Count: f.m.count, Sum: f.m.digest}
+	return err
 }

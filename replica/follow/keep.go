@@ -3,6 +3,7 @@ package follow
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sidegate/sidegate/replica"
@@ -12,6 +13,16 @@ import (
 // restart.
 const idleCommit = time.Minute
 
+const (
+	// reviveAfter is how many head checks lie between attempts to begin a snapshot on a disk that took none.
+	reviveAfter = 40
+	// hopeless is how many commits in a row may fail, for another reason than room, before a new snapshot is tried.
+	hopeless = 10
+)
+
+// errRevived asks for a new snapshot because the disk can be written again.
+var errRevived = errors.New("the disk can be written again")
+
 // A keeper is what waits to be written to the store. Documents are kept by key, so that a disk that is slow or full
 // costs no more memory than the documents themselves.
 type keeper struct {
@@ -19,6 +30,9 @@ type keeper struct {
 	wake  chan struct{} // something is waiting
 	ended chan struct{} // closed when nothing will come any more
 	named int           // names in the store's table; following's own
+	fails int           // commits that failed in a row; under disk
+
+	revived atomic.Bool // the disk wants a new snapshot
 
 	mu      sync.Mutex
 	on      bool // the store's generation is the base of what is waiting
@@ -50,6 +64,9 @@ func (f *Follower) hand() {
 	k := f.keep
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !k.on {
+		return // the next generation has it all
+	}
 	for _, doc := range staged {
 		k.pending[doc.Key] = doc
 	}
@@ -72,6 +89,8 @@ func (f *Follower) hand() {
 func (f *Follower) store() {
 	tick := time.NewTicker(idleCommit)
 	defer tick.Stop()
+	revive := time.NewTicker(reviveAfter * f.o.Check)
+	defer revive.Stop()
 	var again <-chan time.Time // after a failure
 	for {
 		select {
@@ -81,12 +100,34 @@ func (f *Follower) store() {
 		case <-f.keep.wake:
 		case <-tick.C:
 		case <-again:
+		case <-revive.C:
+			f.revive()
 		}
 		again = nil
 		if !f.commit() {
 			again = time.After(10 * f.o.Retry)
 		}
 	}
+}
+
+// revive looks whether a disk that has no snapshot to build on can take one now, and asks following for it.
+func (f *Follower) revive() {
+	k := f.keep
+	k.disk.Lock()
+	defer k.disk.Unlock()
+	k.mu.Lock()
+	on := k.on
+	k.mu.Unlock()
+	if on {
+		return
+	}
+	gen, err := f.o.Store.Renew()
+	if err != nil {
+		f.diskFault(err)
+		return
+	}
+	gen.Abort()
+	k.revived.Store(true)
 }
 
 // commit writes what waits, and tells whether it could. What cannot be written goes on waiting.
@@ -110,9 +151,15 @@ func (f *Follower) commit() bool {
 	}
 	if err := f.o.Store.Commit(all, cursor); err != nil {
 		f.diskFault(err)
+		if k.fails++; k.fails >= hopeless && !errors.Is(err, replica.ErrNoSpace) {
+			k.fails = 0
+			k.reset(false)
+			return true
+		}
 		k.putBack(docs, cursor)
 		return false
 	}
+	k.fails = 0
 	f.note(func(s *Status) { s.Stored = cursor.Rev })
 	f.calm(AlarmNoSpace)
 	f.calm(AlarmDisk)

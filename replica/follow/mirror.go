@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -21,33 +20,8 @@ type mirror struct {
 	remade    bool                           // catalogue or plans changed since the world was compiled
 	count     int                            // documents that the digest covers
 	digest    uint64
+	last      uint64  // revision of the newest document that the digest covers, tombstones included
 	claim     *Digest // what a hub said last; nil: nothing new
-}
-
-// A Digest is what a hub says of all documents at a revision, the content of replica.DigestKey.
-type Digest struct {
-	Revision uint64 `json:"revision"`
-	Count    int    `json:"count"`
-	Sum      uint64 `json:"sum,string"`
-}
-
-const digestVersion = 1
-
-// Encode writes the stored form: a version byte and JSON.
-func (d Digest) Encode() []byte {
-	data, err := json.Marshal(d)
-	if err != nil {
-		panic(err) // three numbers always marshal
-	}
-	return append([]byte{digestVersion}, data...)
-}
-
-func decodeDigest(value []byte) (Digest, error) {
-	var d Digest
-	if len(value) == 0 || value[0] != digestVersion {
-		return d, fmt.Errorf("digest document of an unknown format version")
-	}
-	return d, json.Unmarshal(value[1:], &d)
 }
 
 func newMirror(names *checker.Names, txn *index.Txn) *mirror {
@@ -63,6 +37,9 @@ func (m *mirror) apply(e replica.Entry) (replica.StoredDoc, error) {
 
 // take applies a document; a record that comes with it spares the packing.
 func (m *mirror) take(doc *replica.StoredDoc) error {
+	if doc.Key != replica.DigestKey {
+		m.last = max(m.last, doc.Rev)
+	}
 	k := replica.ParseKey(doc.Key)
 	switch k.Kind {
 	case replica.KindCustomer:
@@ -141,7 +118,10 @@ func (m *mirror) unsum(hash uint64) {
 // customer takes a customer's document in. A customer that moved has documents under two keys for a while, of which
 // the index holds the one that is no pointer.
 func (m *mirror) customer(k replica.Key, doc *replica.StoredDoc) error {
-	rec := doc.Record
+	rec := checker.Record(doc.Record)
+	if !rec.Readable() {
+		rec = nil // packed by a program of another version
+	}
 	if _, moved := catalog.DecodePointer(doc.Value); doc.Value != nil && !moved && rec == nil {
 		c, err := catalog.DecodeCustomer(doc.Value)
 		if err == nil && c.ID != k.ID {

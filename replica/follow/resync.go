@@ -42,13 +42,13 @@ func (f *Follower) resync(ctx context.Context) error {
 			told = append(told, e)
 		}
 	}
-	if known := f.index.Load().Len(); m.txn.Len()*2 < known {
+	if known := max(f.index.Load().Len(), f.m.txn.Len()); m.txn.Len()*2 < known {
 		f.alarm(AlarmShrunk, fmt.Sprintf("the log has %d customers, %d are known and served on; restore the log, or empty "+
 			"this replica's data directory if the log is right", m.txn.Len(), known))
 		return errShrunk
 	}
 	f.calm(AlarmShrunk)
-	m.claim = nil
+	m.claim, m.last = nil, max(m.last, revision)
 	f.m, f.staged = m, nil
 	f.cursor = replica.Cursor{Lineage: lineage, Rev: revision, Open: true, At: f.heard.Load(), Count: m.count,
 		Digest: m.digest, Groups: f.o.Filter.String()}
@@ -129,4 +129,7 @@ func (f *Follower) switchTo(g *generation) {
 	f.keep.named = f.names.Len()
 	f.note(func(s *Status) { s.Stored = cursor.Rev })
 	f.calm(AlarmDamaged)
+	f.calm(AlarmNoSpace)
+	f.calm(AlarmDisk)
+	f.keep.revived.Store(false)
 }
