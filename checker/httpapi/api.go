@@ -1,0 +1,277 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/checker/index"
+	"github.com/sidegate/sidegate/replica/follow"
+)
+
+// A Source is what is known and how. follow.Follower is one.
+type Source interface {
+	Index() *index.Index
+	Ready() <-chan struct{} // closed once there is something to answer from
+	Heard() int64           // unix milliseconds of the last time at the log's head; 0: never
+	All() bool              // a customer that is not in the index does not exist
+	Status() follow.Status
+}
+
+// Options say what is answered from.
+type Options struct {
+	Source      Source
+	Now         func() time.Time
+	Environment string // for checks that name none
+	AppVersion  string // for checks that name none
+	Version     string // of this program, for the status
+}
+
+// An API is the handlers of a sidecar.
+type API struct {
+	o       Options
+	loaded  atomic.Bool
+	pool    sync.Pool // of *work
+	metrics *meters
+	env     []byte
+	version []byte
+}
+
+// New makes the handlers. Source and Now are required.
+func New(o Options) (*API, error) {
+	if o.Source == nil || o.Now == nil {
+		return nil, errors.New("httpapi: options without a source or a clock")
+	}
+	a := &API{o: o, env: []byte(o.Environment), version: []byte(o.AppVersion)}
+	a.pool.New = func() any {
+		return &work{out: make([]byte, 0, 512), text: make([]byte, 0, 512), scratch: make([]byte, 0, 512)}
+	}
+	a.metrics = newMeters(a)
+	return a, nil
+}
+
+// A work is the memory of one request.
+type work struct {
+	ask     ask
+	held    checker.Held
+	out     []byte
+	text    []byte // decoded texts
+	scratch []byte // values that Decide puts together
+}
+
+// keepMost is how much memory of a large request is kept for the next.
+const keepMost = 64 << 10
+
+func (a *API) borrow() *work {
+	w, ok := a.pool.Get().(*work)
+	if !ok {
+		w = &work{}
+	}
+	return w
+}
+
+func (a *API) giveBack(w *work) {
+	if cap(w.out) > keepMost || cap(w.text) > keepMost || cap(w.scratch) > keepMost {
+		return
+	}
+	w.ask, w.held = ask{}, checker.Held{}
+	w.out, w.text, w.scratch = w.out[:0], w.text[:0], w.scratch[:0]
+	a.pool.Put(w)
+}
+
+// Server is a fasthttp server with limits that suit checks.
+func (a *API) Server(handler fasthttp.RequestHandler) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:               handler,
+		NoDefaultServerHeader: true,
+		NoDefaultDate:         true,
+		NoDefaultContentType:  true,
+		ReadBufferSize:        16 << 10,
+		MaxRequestBodySize:    maxRead,
+		IdleTimeout:           10 * time.Minute,
+		ErrorHandler:          refuse,
+		Logger:                silent{},
+		CloseOnShutdown:       true,
+	}
+}
+
+// silent drops fasthttp's notes on what clients do wrong; clients are told.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+
+const (
+	// maxBody is the largest request that is taken, some ten times a thousand checks.
+	maxBody = 4 << 20
+	// maxRead is the largest request that is read, so that one who sends too much gets an answer.
+	maxRead = 16 << 20
+)
+
+// Handler serves the check API.
+func (a *API) Handler(ctx *fasthttp.RequestCtx) {
+	path, query, ok := split(ctx)
+	if !ok {
+		problem(ctx, badRequest("", "the request target is not a path"))
+		return
+	}
+	if len(ctx.Request.Body()) > maxBody {
+		refuse(ctx, fasthttp.ErrBodyTooLarge)
+		return
+	}
+	switch string(path) {
+	case "/v1/check":
+		a.check(ctx, query)
+	case "/v1/checks":
+		a.only(ctx, fasthttp.MethodPost, a.checks)
+	case "/v1/explain":
+		a.explain(ctx, query)
+	case "/v1/status":
+		a.only(ctx, fasthttp.MethodGet, a.status)
+	default:
+		if customer, ok := between(path, "/v1/customers/", "/entitlements"); ok {
+			a.entitlements(ctx, customer, query)
+			return
+		}
+		problem(ctx, trouble{status: 404, code: "not_found", detail: "there is nothing at this path; see /v1/check"})
+	}
+}
+
+// split takes the request target apart without decoding it.
+func split(ctx *fasthttp.RequestCtx) (path, query []byte, ok bool) {
+	target := ctx.Request.Header.RequestURI()
+	if len(target) == 0 || target[0] != '/' {
+		target = ctx.URI().RequestURI()
+	}
+	if at := bytes.IndexByte(target, '#'); at >= 0 {
+		target = target[:at]
+	}
+	if at := bytes.IndexByte(target, '?'); at >= 0 {
+		return target[:at], target[at+1:], true
+	}
+	return target, nil, len(target) > 0
+}
+
+func between(path []byte, before, after string) ([]byte, bool) {
+	middle, ok := bytes.CutPrefix(path, []byte(before))
+	if !ok {
+		return nil, false
+	}
+	return bytes.CutSuffix(middle, []byte(after))
+}
+
+// only lets one method pass.
+func (a *API) only(ctx *fasthttp.RequestCtx, method string, serve func(*fasthttp.RequestCtx)) {
+	if string(ctx.Method()) != method {
+		wrongMethod(ctx, method)
+		return
+	}
+	serve(ctx)
+}
+
+// read reads an ask from query or body.
+func (a *API) read(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	switch {
+	case ctx.IsGet() || ctx.IsHead():
+		return w.readQuery(query)
+	case !ctx.IsPost():
+		return trouble{status: 405, code: "method_not_allowed", detail: "use GET or POST"}, false
+	case len(query) > 0:
+		return badRequest("", "a POST names everything in its body; the query string must be empty"), false
+	}
+	return w.readBody(ctx.Request.Body())
+}
+
+func (a *API) check(ctx *fasthttp.RequestCtx, query []byte) {
+	w := a.borrow()
+	defer a.giveBack(w)
+	if t, ok := a.read(ctx, w, query); !ok {
+		problem(ctx, t)
+		return
+	}
+	view, t, ok := a.view(ctx, w.ask.minRevision, w.ask.waitMs)
+	if !ok {
+		problem(ctx, t)
+		return
+	}
+	now := a.o.Now().UnixMilli()
+	if t, ok := a.decide(w, view, now); !ok {
+		problem(ctx, t)
+		return
+	}
+	answer(ctx, w.out)
+}
+
+// decide appends the decision on w.ask to w.out.
+func (a *API) decide(w *work, view *index.View, now int64) (trouble, bool) {
+	t, ok := a.hold(w, view, now)
+	if !ok {
+		return t, false
+	}
+	d := checker.Decide(&w.held, &w.ask.Ask, now)
+	a.metrics.count(d.Reason)
+	w.out = a.append(w.out, answered{&w.ask, &w.held, &d, view.Revision()})
+	return t, true
+}
+
+// hold finds what the customer holds, and completes the ask by what the feature and the sidecar say.
+func (a *API) hold(w *work, view *index.View, now int64) (trouble, bool) {
+	k, held := &w.ask, &w.held
+	*held = view.Held(k.customer, k.feature)
+	if held.Record == nil && !a.o.Source.All() {
+		return notFollowed, false
+	}
+	held.Age = a.age(now)
+	if k.Environment == nil {
+		k.Environment = a.env
+	}
+	if k.Version == nil {
+		k.Version = a.version
+	}
+	k.Scratch = w.scratch[:0]
+	if k.value == nil || held.Feature == nil {
+		return trouble{}, true
+	}
+	var err error
+	if k.jsonValue {
+		k.Value, err = held.Feature.ParseValue(k.value)
+	} else {
+		k.Value, err = held.Feature.ParseText(k.value)
+	}
+	if err != nil {
+		return badRequest("value", err.Error()), false
+	}
+	return trouble{}, true
+}
+
+// age is how long ago the replica last knew itself at the head, in milliseconds.
+func (a *API) age(now int64) int64 { return max(0, now-a.o.Source.Heard()) }
+
+// view is the newest view, at least of a revision that the caller waits for.
+func (a *API) view(ctx *fasthttp.RequestCtx, revision uint64, waitMs int64) (*index.View, trouble, bool) {
+	if !a.isLoaded() {
+		return nil, notLoaded, false
+	}
+	view := a.o.Source.Index().Load()
+	if view.Revision() >= revision {
+		return view, trouble{}, true
+	}
+	return a.await(ctx, revision, waitMs)
+}
+
+func (a *API) isLoaded() bool {
+	if a.loaded.Load() {
+		return true
+	}
+	select {
+	case <-a.o.Source.Ready():
+		a.loaded.Store(true)
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,261 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/sidegate/sidegate/checker"
+)
+
+// An ask is one check as it was asked. Its bytes are borrowed from the request or its work.
+type ask struct {
+	checker.Ask
+	customer    []byte
+	feature     []byte
+	value       []byte // nil: none
+	jsonValue   bool   // value is JSON, not the text of a query
+	minRevision uint64
+	waitMs      int64
+	seen        uint16 // fields, by their place in fieldNames
+}
+
+// The fields of an ask.
+const (
+	fieldCustomer = iota
+	fieldFeature
+	fieldUser
+	fieldDevice
+	fieldEnvironment
+	fieldVersion
+	fieldQuantity
+	fieldValue
+	fieldMinRevision
+	fieldWaitMs
+	fieldUnknown
+)
+
+var fieldNames = [...]string{"customer", "feature", "user", "device", "environment", "version", "quantity", "value",
+	"min_revision", "wait_ms"}
+
+func fieldOf(name []byte) int {
+	switch string(name) {
+	case "customer":
+		return fieldCustomer
+	case "feature":
+		return fieldFeature
+	case "user":
+		return fieldUser
+	case "device":
+		return fieldDevice
+	case "environment":
+		return fieldEnvironment
+	case "version":
+		return fieldVersion
+	case "quantity":
+		return fieldQuantity
+	case "value":
+		return fieldValue
+	case "min_revision":
+		return fieldMinRevision
+	case "wait_ms":
+		return fieldWaitMs
+	}
+	return fieldUnknown
+}
+
+func unknownField(name []byte) trouble {
+	if len(name) > 64 {
+		name = name[:64]
+	}
+	return badRequest(string(bytes.ToValidUTF8(name, []byte("?"))), "this field is not known here")
+}
+
+// begin makes an ask with what is assumed.
+func (k *ask) begin() {
+	*k = ask{waitMs: defaultWait}
+	k.Quantity = 1
+}
+
+// first notes that a field stands in the request, and tells whether for the first time.
+func (k *ask) first(field int) bool {
+	bit := uint16(1) << field
+	again := k.seen & bit
+	k.seen |= bit
+	return again == 0
+}
+
+// set takes a text field.
+func (k *ask) set(field int, text []byte) (trouble, bool) {
+	switch field {
+	case fieldCustomer:
+		k.customer = text
+	case fieldFeature:
+		k.feature = text
+	case fieldUser:
+		k.User = text
+	case fieldDevice:
+		k.Device = text
+	case fieldEnvironment:
+		k.Environment = text
+	case fieldVersion:
+		k.Version = text
+	case fieldValue:
+		k.value = text
+		return trouble{}, true
+	}
+	return checkID(field, text)
+}
+
+// checkID holds a text against what ids may be. An empty optional one counts as not named.
+func checkID(field int, text []byte) (trouble, bool) {
+	if len(text) > 256 {
+		return badRequest(fieldNames[field], "it has more than 256 bytes"), false
+	}
+	plain := true
+	for _, c := range text {
+		if c < ' ' || c == 0x7f {
+			return badRequest(fieldNames[field], "it has a control character"), false
+		}
+		plain = plain && c < 0x80
+	}
+	if !plain && !utf8.Valid(text) {
+		return badRequest(fieldNames[field], "it is not valid UTF-8"), false
+	}
+	return trouble{}, true
+}
+
+// setNumber takes a number field.
+func (k *ask) setNumber(field int, text []byte) (trouble, bool) {
+	n, ok := whole(text)
+	if !ok {
+		return badRequest(fieldNames[field], "it must be a whole number from 0 to 9223372036854775807"), false
+	}
+	switch field {
+	case fieldQuantity:
+		k.Quantity = n
+	case fieldMinRevision:
+		k.minRevision = uint64(n)
+	case fieldWaitMs:
+		if n > maxWait {
+			return badRequest("wait_ms", fmt.Sprintf("it is at most %d", maxWait)), false
+		}
+		k.waitMs = n
+	}
+	return trouble{}, true
+}
+
+// whole reads digits alone.
+func whole(text []byte) (int64, bool) {
+	if len(text) == 0 || len(text) > 19 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return int64(n), n <= 1<<63-1
+}
+
+// complete tells whether customer and feature are named.
+func (k *ask) complete() (trouble, bool) {
+	switch {
+	case len(k.customer) == 0:
+		return badRequest("customer", "it is missing"), false
+	case len(k.feature) == 0:
+		return badRequest("feature", "it is missing"), false
+	}
+	return trouble{}, true
+}
+
+// readQuery reads an ask from a query string.
+func (w *work) readQuery(query []byte) (trouble, bool) {
+	w.ask.begin()
+	for len(query) > 0 {
+		var pair []byte
+		pair, query = cut(query, '&')
+		if len(pair) == 0 {
+			continue
+		}
+		name, text := cut(pair, '=')
+		field := fieldOf(name)
+		if field == fieldUnknown {
+			return unknownField(name), false
+		}
+		if !w.ask.first(field) {
+			return badRequest(fieldNames[field], "it stands twice"), false
+		}
+		text, ok := w.decode(text)
+		if !ok {
+			return badRequest(fieldNames[field], "a percent sign in it is not followed by two hexadecimal digits"), false
+		}
+		t, ok := w.take(field, text)
+		if !ok {
+			return t, false
+		}
+	}
+	return w.ask.complete()
+}
+
+func (w *work) take(field int, text []byte) (trouble, bool) {
+	if field == fieldQuantity || field == fieldMinRevision || field == fieldWaitMs {
+		return w.ask.setNumber(field, text)
+	}
+	return w.ask.set(field, text)
+}
+
+func cut(b []byte, at byte) (before, after []byte) {
+	if i := bytes.IndexByte(b, at); i >= 0 {
+		return b[:i], b[i+1:]
+	}
+	return b, nil
+}
+
+// decode resolves percent signs and pluses; text without them is borrowed as it is.
+func (w *work) decode(text []byte) ([]byte, bool) {
+	plain := true
+	for _, c := range text {
+		if c == '%' || c == '+' {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return text, true
+	}
+	begin := len(w.text)
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch c {
+		case '+':
+			c = ' '
+		case '%':
+			if i+2 >= len(text) {
+				return nil, false
+			}
+			high, low := unhex(text[i+1]), unhex(text[i+2])
+			if high > 15 || low > 15 {
+				return nil, false
+			}
+			c = high<<4 | low
+			i += 2
+		}
+		w.text = append(w.text, c)
+	}
+	return w.text[begin:len(w.text):len(w.text)], true
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
+}
