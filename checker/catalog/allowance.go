@@ -7,8 +7,8 @@ import (
 )
 
 // limitKeys are the fields of an allowance that is a limit; a mapping with none of them is a value.
-var limitKeys = [...]string{"limit", "unlimited", "per", "anchor", "mode", "overdraft", "rollover", "warn", "durability",
-	"borrow"}
+var limitKeys = [...]string{"limit", "unlimited", "per", "anchor", "mode", "overdraft", "rollover", "warn",
+	"durability", "borrow"}
 
 // allowance reads an allowance by its shape alone; fits tells whether it suits its feature.
 func (r *finder) allowance(n Node, path string) Allowance {
@@ -47,7 +47,7 @@ func (r *finder) limits(n Node, path string, a *Allowance) {
 	r.mapping(n, path, fields{
 		"limit":      r.quantity(&a.Limit),
 		"unlimited":  r.bool(&a.Unlimited),
-		"per":        r.oneOf(&a.Per, "minute", "hour", "day", "week", "month", "year", "never"),
+		"per":        r.oneOf(&a.Per, perWords[1:]...),
 		"anchor":     r.oneOf(&a.Anchor, "calendar", "subscription"),
 		"mode":       r.oneOf(&a.Mode, "hard", "soft"),
 		"overdraft":  r.quantity(&a.Overdraft),
@@ -144,7 +144,8 @@ func (r *finder) fitsConfig(a Allowance, f Feature, at place) {
 	}
 	for _, item := range items {
 		if !slices.Contains(f.Values, item) {
-			r.fail(at.path, at.line, fmt.Sprintf("%q is not one of the feature's values", item), "one of "+list(f.Values))
+			r.fail(at.path, at.line, fmt.Sprintf("%q is not one of the feature's values", item),
+				"one of "+list(f.Values))
 		}
 	}
 }
@@ -163,7 +164,8 @@ func (r *finder) fitsMetered(a Allowance, at place) {
 
 func (r *finder) fitsLevel(a Allowance, f Feature, at place) {
 	if a.Value != nil {
-		r.fail(at.path, at.line, fmt.Sprintf("a %s feature needs a limit, not %.40s", f.Type, a.Value), "such as {limit: 5}")
+		r.fail(at.path, at.line, fmt.Sprintf("a %s feature needs a limit, not %.40s", f.Type, a.Value),
+			"such as {limit: 5}")
 		return
 	}
 	for _, field := range []struct {

@@ -45,33 +45,47 @@ func smallCatalogue(t testing.TB) Catalogue {
 
 func TestEveryFaultIsListedWithItsPath(t *testing.T) {
 	for name, tc := range map[string]struct{ doc, want string }{
-		"no features":            {`{}`, `features: it is missing`},
-		"an unknown section":     {`{"plan":{}}`, `plan: this field is not known (did you mean "plans"?)`},
-		"an unknown type":        {`{"features":{"a":{"type":"bool"}}}`, `features.a.type: it is "bool"`},
-		"a missing type":         {`{"features":{"a":{}}}`, `features.a.type: it is missing`},
-		"values on a boolean":    {`{"features":{"a":{"type":"boolean","values":["x"]}}}`, `features.a.values: only a config`},
-		"a value twice":          {`{"features":{"a":{"type":"config","values":["x","x"]}}}`, `features.a.values[1]: "x" stands twice`},
-		"a typo in a feature":    {with(`{"allow":{"ssso":true}}`), `plans.p.allow.ssso: there is no feature "ssso" in the catalogue (did you mean "sso"?)`},
-		"a number for metered":   {with(`{"allow":{"calls":5}}`), `such as {limit: 1000, per: month}`},
-		"a missing period":       {with(`{"allow":{"calls":{"limit":5}}}`), `plans.p.allow.calls.per: it is missing`},
-		"a missing limit":        {with(`{"allow":{"calls":{"per":"day"}}}`), `plans.p.allow.calls.limit: it is missing`},
-		"limit and unlimited":    {with(`{"allow":{"calls":{"limit":1,"unlimited":true}}}`), `it has a limit and is unlimited`},
-		"a negative limit":       {with(`{"allow":{"calls":{"limit":-1,"per":"day"}}}`), `plans.p.allow.calls.limit: it is negative`},
-		"an overflowing limit":   {with(`{"allow":{"calls":{"limit":99999999999999999999,"per":"day"}}}`), `it is too large`},
-		"a fraction":             {with(`{"allow":{"calls":{"limit":1.5,"per":"day"}}}`), `1.5 is not a whole number`},
-		"a period on a pool":     {with(`{"allow":{"boxes":{"limit":1,"per":"day"}}}`), `plans.p.allow.boxes.per: a pool feature does not take it`},
-		"a value not in values":  {with(`{"allow":{"tier":"c"}}`), `"c" is not one of the feature's values (one of a, b)`},
-		"a list where ordered":   {with(`{"allow":{"tier":["a"]}}`), `it is not one of the feature's values`},
-		"null":                   {with(`{"allow":{"sso":null}}`), `plans.p.allow.sso: it grants nothing`},
-		"a plan without allow":   {with(`{"name":"x"}`), `plans.p.allow: it is missing`},
-		"a text for a mapping":   {`{"features":"x"}`, `features: it must be a mapping, not a text`},
-		"a control character":    {`{"features":{"a\u0001":{"type":"boolean"}}}`, `the key has a control character`},
-		"borrowing named seats":  {with(`{"allow":{"staff":{"limit":1,"borrow":"1h"}}}`), `a named seat feature does not take it`},
-		"a wild warning":         {with(`{"allow":{"calls":{"limit":1,"per":"day","warn":[0]}}}`), `0 is not a percentage`},
-		"stale without an age":   {`{"features":{"a":{"type":"boolean","when_stale":{"then":"deny"}}}}`, `features.a.when_stale.after`},
-		"boolean with a text":    {with(`{"allow":{"sso":"yes"}}`), `true or false`},
-		"config with a limit":    {with(`{"allow":{"tier":{"limit":5}}}`), `not with a limit`},
-		"two faults, both shown": {with(`{"base":3,"allow":{"sso":1}}`), `plans.p.base: it must be true or false, not a number`},
+		"no features":        {`{}`, `features: it is missing`},
+		"an unknown section": {`{"plan":{}}`, `plan: this field is not known (did you mean "plans"?)`},
+		"an unknown type":    {`{"features":{"a":{"type":"bool"}}}`, `features.a.type: it is "bool"`},
+		"a missing type":     {`{"features":{"a":{}}}`, `features.a.type: it is missing`},
+		"values on a boolean": {`{"features":{"a":{"type":"boolean","values":["x"]}}}`,
+			`features.a.values: only a config`},
+		"a value twice": {`{"features":{"a":{"type":"config","values":["x","x"]}}}`,
+			`features.a.values[1]: "x" stands twice`},
+		"a typo in a feature": {with(`{"allow":{"ssso":true}}`),
+			`plans.p.allow.ssso: there is no feature "ssso" in the catalogue (did you mean "sso"?)`},
+		"a number for metered": {with(`{"allow":{"calls":5}}`), `such as {limit: 1000, per: month}`},
+		"a missing period":     {with(`{"allow":{"calls":{"limit":5}}}`), `plans.p.allow.calls.per: it is missing`},
+		"a missing limit": {with(`{"allow":{"calls":{"per":"day"}}}`),
+			`plans.p.allow.calls.limit: it is missing`},
+		"limit and unlimited": {with(`{"allow":{"calls":{"limit":1,"unlimited":true}}}`),
+			`it has a limit and is unlimited`},
+		"a negative limit": {with(`{"allow":{"calls":{"limit":-1,"per":"day"}}}`),
+			`plans.p.allow.calls.limit: it is negative`},
+		"an overflowing limit": {with(`{"allow":{"calls":{"limit":99999999999999999999,"per":"day"}}}`),
+			`it is too large`},
+		"a fraction": {with(`{"allow":{"calls":{"limit":1.5,"per":"day"}}}`),
+			`1.5 is not a whole number`},
+		"a period on a pool": {with(`{"allow":{"boxes":{"limit":1,"per":"day"}}}`),
+			`plans.p.allow.boxes.per: a pool feature does not take it`},
+		"a value not in values": {with(`{"allow":{"tier":"c"}}`),
+			`"c" is not one of the feature's values (one of a, b)`},
+		"a list where ordered": {with(`{"allow":{"tier":["a"]}}`), `it is not one of the feature's values`},
+		"null":                 {with(`{"allow":{"sso":null}}`), `plans.p.allow.sso: it grants nothing`},
+		"a plan without allow": {with(`{"name":"x"}`), `plans.p.allow: it is missing`},
+		"a text for a mapping": {`{"features":"x"}`, `features: it must be a mapping, not a text`},
+		"a control character":  {`{"features":{"a\u0001":{"type":"boolean"}}}`, `the key has a control character`},
+		"borrowing named seats": {with(`{"allow":{"staff":{"limit":1,"borrow":"1h"}}}`),
+			`a named seat feature does not take it`},
+		"a wild warning": {with(`{"allow":{"calls":{"limit":1,"per":"day","warn":[0]}}}`),
+			`0 is not a percentage`},
+		"stale without an age": {`{"features":{"a":{"type":"boolean","when_stale":{"then":"deny"}}}}`,
+			`features.a.when_stale.after`},
+		"boolean with a text": {with(`{"allow":{"sso":"yes"}}`), `true or false`},
+		"config with a limit": {with(`{"allow":{"tier":{"limit":5}}}`), `not with a limit`},
+		"two faults, both shown": {with(`{"base":3,"allow":{"sso":1}}`),
+			`plans.p.base: it must be true or false, not a number`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadCatalogue(parse(t, tc.doc))
@@ -132,7 +146,8 @@ func TestSubscriptionsSurviveARoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Customer{ID: "acme / ☂", Name: "Acme", Group: "eu", Status: "revoked", Metadata: map[string]string{"crm": "7"},
+	want := Customer{ID: "acme / ☂", Name: "Acme", Group: "eu", Status: "revoked",
+		Metadata:      map[string]string{"crm": "7"},
 		Subscriptions: map[string]Subscription{"main": s}}
 	got, err := DecodeCustomer(EncodeCustomer(want))
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -178,31 +193,39 @@ func TestPhasesApplyChangesInOrder(t *testing.T) {
 	if err != nil || len(phases) != 3 {
 		t.Fatalf("got %d phases, %v", len(phases), err)
 	}
-	if p := phases[1]; p.From.Month() != time.March || p.Status != "trialing" || p.Plan != "team" || p.PlanVersion != 1 {
+	p := phases[1]
+	if p.From.Month() != time.March || p.Status != "trialing" || p.Plan != "team" || p.PlanVersion != 1 {
 		t.Errorf("a cleared status follows the trial's end: got %+v", p)
 	}
-	if p := phases[2]; p.Plan != "free" || p.PlanVersion != 0 || p.Overrides != nil || p.Grace == 0 {
+	p = phases[2]
+	if p.Plan != "free" || p.PlanVersion != 0 || p.Overrides != nil || p.Grace == 0 {
 		t.Errorf("another plan is unpinned, null clears, the rest stays: got %+v", p)
 	}
 }
 
 func TestFaultySubscriptionsAreRefused(t *testing.T) {
 	for name, tc := range map[string]struct{ doc, want string }{
-		"no plan":                 {`{}`, "plan: it is missing"},
-		"trialing without an end": {`{"plan":"team","status":"trialing"}`, "trial_ends_at: a trialing subscription needs it"},
-		"an end before the start": {`{"plan":"team","ends_at":"2020-01-01T00:00:00Z"}`, "ends_at: it is not after starts_at"},
-		"an unknown status":       {`{"plan":"team","status":"paused"}`, `status: it is "paused"`},
-		"a change of the start":   {`{"plan":"team","changes":[{"at":"2027-01-01T00:00:00Z","starts_at":null}]}`, "changes[0].starts_at: a change cannot set it"},
+		"no plan": {`{}`, "plan: it is missing"},
+		"trialing without an end": {`{"plan":"team","status":"trialing"}`,
+			"trial_ends_at: a trialing subscription needs it"},
+		"an end before the start": {`{"plan":"team","ends_at":"2020-01-01T00:00:00Z"}`,
+			"ends_at: it is not after starts_at"},
+		"an unknown status": {`{"plan":"team","status":"paused"}`, `status: it is "paused"`},
+		"a change of the start": {`{"plan":"team","changes":[{"at":"2027-01-01T00:00:00Z","starts_at":null}]}`,
+			"changes[0].starts_at: a change cannot set it"},
 		"a change without a time": {`{"plan":"team","changes":[{"plan":"free"}]}`, "changes[0].at: it is missing"},
-		"a change of nothing":     {`{"plan":"team","changes":[{"at":"2027-01-01T00:00:00Z"}]}`, "it changes nothing"},
-		"a change to no end":      {`{"plan":"team","changes":[{"at":"2027-01-01T00:00:00Z","status":"trialing"}]}`, "changes[0].trial_ends_at"},
-		"a bad constraint":        {`{"plan":"team","versions":"latest"}`, "is not a version constraint"},
-		"a year too far":          {`{"plan":"team","ends_at":"10000-01-01T00:00:00Z"}`, "it is not a time"},
-		"a year too early":        {`{"plan":"team","ends_at":"1969-01-01T00:00:00Z"}`, "outside the years"},
-		"a negative grace":        {`{"plan":"team","grace":"-1h"}`, "it is negative"},
-		"an add-on of none":       {`{"plan":"team","addons":[{"key":"more","quantity":0}]}`, "it must be at least 1"},
-		"an add-on twice":         {`{"plan":"team","addons":[{"key":"more"},{"key":"more"}]}`, "stands twice"},
-		"a misspelt field":        {`{"plan":"team","end_at":"x"}`, `did you mean "ends_at"?`},
+		"a change of nothing": {`{"plan":"team","changes":[{"at":"2027-01-01T00:00:00Z"}]}`,
+			"it changes nothing"},
+		"a change to no end": {`{"plan":"team","changes":[{"at":"2027-01-01T00:00:00Z","status":"trialing"}]}`,
+			"changes[0].trial_ends_at"},
+		"a bad constraint": {`{"plan":"team","versions":"latest"}`, "is not a version constraint"},
+		"a year too far":   {`{"plan":"team","ends_at":"10000-01-01T00:00:00Z"}`, "it is not a time"},
+		"a year too early": {`{"plan":"team","ends_at":"1969-01-01T00:00:00Z"}`, "outside the years"},
+		"a negative grace": {`{"plan":"team","grace":"-1h"}`, "it is negative"},
+		"an add-on of none": {`{"plan":"team","addons":[{"key":"more","quantity":0}]}`,
+			"it must be at least 1"},
+		"an add-on twice":  {`{"plan":"team","addons":[{"key":"more"},{"key":"more"}]}`, "stands twice"},
+		"a misspelt field": {`{"plan":"team","end_at":"x"}`, `did you mean "ends_at"?`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadSubscription(parse(t, tc.doc), noon)
@@ -217,13 +240,15 @@ func TestCustomersMayNameOnlyWhatThereIs(t *testing.T) {
 	c := smallCatalogue(t)
 	has := func(plan string, version uint32) bool { return plan == "team" && version == 1 }
 	for name, tc := range map[string]struct{ sub, want string }{
-		"an unknown plan":      {`{"plan":"taem"}`, `subscriptions.s.plan: there is no plan "taem" in the catalogue (did you mean "team"?)`},
-		"an unknown version":   {`{"plan":"team","plan_version":2}`, `has no version 2`},
-		"an unknown add-on":    {`{"plan":"team","addons":[{"key":"mor"}]}`, `there is no add-on "mor"`},
-		"an unknown feature":   {`{"plan":"team","overrides":{"x":true}}`, `there is no feature "x"`},
-		"an unfit override":    {`{"plan":"team","overrides":{"calls":true}}`, `a metered feature needs a limit`},
-		"all of it in changes": {`{"plan":"team","changes":[{"at":"2027-01-01T00:00:00Z","plan":"x"}]}`, `changes[0].plan: there is no plan "x"`},
-		"nothing wrong":        {`{"plan":"team","plan_version":1}`, ""},
+		"an unknown plan": {`{"plan":"taem"}`,
+			`subscriptions.s.plan: there is no plan "taem" in the catalogue (did you mean "team"?)`},
+		"an unknown version": {`{"plan":"team","plan_version":2}`, `has no version 2`},
+		"an unknown add-on":  {`{"plan":"team","addons":[{"key":"mor"}]}`, `there is no add-on "mor"`},
+		"an unknown feature": {`{"plan":"team","overrides":{"x":true}}`, `there is no feature "x"`},
+		"an unfit override":  {`{"plan":"team","overrides":{"calls":true}}`, `a metered feature needs a limit`},
+		"all of it in changes": {`{"plan":"team","changes":[{"at":"2027-01-01T00:00:00Z","plan":"x"}]}`,
+			`changes[0].plan: there is no plan "x"`},
+		"nothing wrong": {`{"plan":"team","plan_version":1}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := ReadSubscription(parse(t, tc.sub), noon)
@@ -242,11 +267,13 @@ func TestImportsTakeSubscriptionsByIDOrInAList(t *testing.T) {
 	for _, doc := range []string{`{"id":"a","subscriptions":{"s":{"plan":"team"}}}`,
 		`{"id":"a","subscriptions":[{"id":"s","plan":"team"}]}`} {
 		c, err := ReadImport(parse(t, doc), noon)
-		if err != nil || c.ID != "a" || c.Subscriptions["s"].Plan != "team" || !c.Subscriptions["s"].StartsAt.Equal(noon) {
+		s := c.Subscriptions["s"]
+		if err != nil || c.ID != "a" || s.Plan != "team" || !s.StartsAt.Equal(noon) {
 			t.Errorf("%s: got %+v, %v", doc, c, err)
 		}
 	}
-	for _, doc := range []string{`{}`, `{"id":""}`, `{"id":"a","subscriptions":[{"plan":"team"}]}`, `{"id":"a","plan":"x"}`,
+	for _, doc := range []string{`{}`, `{"id":""}`, `{"id":"a","subscriptions":[{"plan":"team"}]}`,
+		`{"id":"a","plan":"x"}`,
 		`{"id":"a","subscriptions":{"s":{"plan":"team","status":"trialing"}}}`} {
 		if _, err := ReadImport(parse(t, doc), noon); err == nil {
 			t.Errorf("%s was taken", doc)
@@ -284,7 +311,8 @@ func TestUnknownStoredVersionsAreRefused(t *testing.T) {
 }
 
 func TestDurations(t *testing.T) {
-	for text, want := range map[string]string{"72h": "72h", "30d": "720h", "1d12h": "36h", "10m": "10m", "1h30m": "1h30m", "1s": "1s"} {
+	for text, want := range map[string]string{"72h": "72h", "30d": "720h", "1d12h": "36h", "10m": "10m",
+		"1h30m": "1h30m", "1s": "1s"} {
 		if d, err := ParseDuration(text); err != nil || d.String() != want {
 			t.Errorf("%s: got %v, %v, want %s", text, d, err, want)
 		}

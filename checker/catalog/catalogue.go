@@ -59,7 +59,7 @@ func (r *finder) feature(n Node, path string) Feature {
 	var f Feature
 	var ordered *bool
 	r.mapping(n, path, fields{
-		"type":   r.oneOf(&f.Type, "boolean", "config", "metered", "pool", "seat"),
+		"type":   r.oneOf(&f.Type, typeWords[1:]...),
 		"name":   r.text(&f.Name),
 		"unit":   r.text(&f.Unit),
 		"values": r.texts(&f.Values, maxValues),
@@ -154,7 +154,8 @@ func (r *finder) plan(n Node, path string, features map[string]Feature) Plan {
 
 func (r *finder) needsAllow(n Node, path string) {
 	if n.Kind == Map && n.lacks("allow") {
-		r.fail(Join(path, "allow"), n.Line, "it is missing", "say what is granted, such as allow: {sso: true}; {} for nothing")
+		r.fail(Join(path, "allow"), n.Line, "it is missing",
+			"say what is granted, such as allow: {sso: true}; {} for nothing")
 	}
 }
 
@@ -196,7 +197,8 @@ func keysOf[V any](m map[string]V) []string {
 	return keys
 }
 
-// NewVersions lists the plans of c that differ from their newest version or have none, each as its next version, by key.
+// NewVersions lists the plans of c that differ from their newest version or have none, each as its next version, by
+// key.
 func (c Catalogue) NewVersions(newest map[string]PlanVersion) []PlanVersion {
 	var out []PlanVersion
 	for _, key := range keysOf(c.Plans) {

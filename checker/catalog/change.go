@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// ReadChange reads the fields that a subscription is to take from a moment on, without that moment. The error is Faults.
+// ReadChange reads the fields that a subscription is to take from a moment on, without that moment. The error is
+// Faults.
 func ReadChange(n Node) (map[string]json.RawMessage, error) {
 	var r finder
 	known, set := r.settable()
@@ -15,7 +16,8 @@ func ReadChange(n Node) (map[string]json.RawMessage, error) {
 	return set, r.found(n)
 }
 
-// With is the subscription with fields set as a change sets them. The error is Faults, or says what a change cannot set.
+// With is the subscription with fields set as a change sets them. The error is Faults, or says what a change cannot
+// set.
 func (s Subscription) With(set map[string]json.RawMessage) (Subscription, error) {
 	err := s.apply(set)
 	return s, err

@@ -9,14 +9,18 @@ import (
 	"github.com/sidegate/sidegate/checker"
 )
 
+// The words of documents, each at the place of the number that package checker has for it.
 var (
-	featureTypes = map[string]checker.Type{"boolean": checker.Boolean, "config": checker.Config,
-		"metered": checker.Metered, "pool": checker.Pool, "seat": checker.Seat}
-	periods = map[string]checker.Per{"minute": checker.Minute, "hour": checker.Hour, "day": checker.Day,
-		"week": checker.Week, "month": checker.Month, "year": checker.Year, "never": checker.Never}
-	statuses = map[string]checker.Status{"active": checker.Active, "trialing": checker.Trialing,
-		"past_due": checker.PastDue, "suspended": checker.SuspendedStatus, "cancelled": checker.CancelledStatus}
+	typeWords = [...]string{checker.Boolean: "boolean", checker.Config: "config", checker.Metered: "metered",
+		checker.Pool: "pool", checker.Seat: "seat"}
+	perWords = [...]string{checker.Minute: "minute", checker.Hour: "hour", checker.Day: "day", checker.Week: "week",
+		checker.Month: "month", checker.Year: "year", checker.Never: "never"}
+	statusWords = [...]string{checker.Active: "active", checker.Trialing: "trialing", checker.PastDue: "past_due",
+		checker.SuspendedStatus: "suspended", checker.CancelledStatus: "cancelled"}
 )
+
+// number is a word's number; 0 for none.
+func number(word string, words []string) int { return max(0, slices.Index(words, word)) }
 
 // Compile makes the world that decisions are made in. plans are all versions there are, of dropped plans too.
 func Compile(names *checker.Names, c Catalogue, plans []PlanVersion) *checker.World {
@@ -44,7 +48,7 @@ func Compile(names *checker.Names, c Catalogue, plans []PlanVersion) *checker.Wo
 
 func compileFeature(names *checker.Names, key string, f Feature) checker.Feature {
 	out := checker.Feature{
-		ID: names.Feature(key), Key: key, Type: featureTypes[f.Type], Values: f.Values,
+		ID: names.Feature(key), Key: key, Type: checker.Type(number(f.Type, typeWords[:])), Values: f.Values,
 		Ordered: f.Ordered != nil && *f.Ordered, StackMax: f.Stack == "max", Floating: f.Kind == "floating",
 		TTL: f.TTL.milliseconds(), Advisory: f.Enforce == "advisory", Unit: f.Unit,
 	}
@@ -65,7 +69,8 @@ func compileAllow(names *checker.Names, allow map[string]Allowance) []checker.Gr
 
 func compileAllowance(a Allowance) checker.Allowance {
 	out := checker.Allowance{
-		Limit: a.Limit, Overdraft: a.Overdraft, Per: periods[a.Per], Anchored: a.Anchor == "subscription",
+		Limit: a.Limit, Overdraft: a.Overdraft,
+		Per: checker.Per(number(a.Per, perWords[:])), Anchored: a.Anchor == "subscription",
 		Soft: a.Mode == "soft", Unlimited: a.Unlimited, Advisory: a.Enforce == "advisory",
 		Chunked: a.Durability == "chunked", Borrow: a.Borrow.milliseconds(),
 	}
@@ -107,7 +112,8 @@ func millis(t time.Time) int64 {
 
 func packPhase(names *checker.Names, p SubPhase) checker.Phase {
 	out := checker.Phase{
-		From: math.MinInt64, Plan: names.Plan(p.Plan), Version: p.PlanVersion, Status: statuses[p.Status],
+		From: math.MinInt64, Plan: names.Plan(p.Plan), Version: p.PlanVersion,
+		Status: checker.Status(number(p.Status, statusWords[:])),
 		EndsAt: millis(p.EndsAt), TrialEndsAt: millis(p.TrialEndsAt), Grace: p.Grace.milliseconds(),
 		ActivateOnTrialEnd: p.OnTrialEnd == "activate", Environments: p.Environments, Versions: p.Versions,
 		Overrides: compileAllow(names, p.Overrides),

@@ -119,7 +119,8 @@ func (r *finder) metadata(into *map[string]string) func(Node, string) {
 	return func(n Node, path string) {
 		*into = nil
 		if len(n.Fields) > maxMetadata {
-			r.fail(path, n.Line, fmt.Sprintf("it has %d entries", len(n.Fields)), fmt.Sprintf("at most %d", maxMetadata))
+			r.fail(path, n.Line, fmt.Sprintf("it has %d entries", len(n.Fields)),
+				fmt.Sprintf("at most %d", maxMetadata))
 			return
 		}
 		r.entries(n, path, func(key string, n Node, path string) {
@@ -166,7 +167,7 @@ func (r *finder) subscriptionFields(s *Subscription) fields {
 	return fields{
 		"plan":          r.text(&s.Plan),
 		"plan_version":  r.planVersion(&s.PlanVersion),
-		"status":        r.oneOf(&s.Status, "active", "trialing", "past_due", "suspended", "cancelled"),
+		"status":        r.oneOf(&s.Status, statusWords[1:]...),
 		"ends_at":       r.time(&s.EndsAt),
 		"term":          r.term(&s.Term),
 		"trial_ends_at": r.time(&s.TrialEndsAt),
@@ -186,7 +187,8 @@ func (r *finder) planVersion(into *uint32) func(Node, string) {
 		before := len(r.faults)
 		r.quantity(&v)(n, path)
 		if len(r.faults) == before && n.Kind != Null && (v < 1 || v > 1<<31) {
-			r.fail(path, n.Line, fmt.Sprintf("%d is no version", v), "versions count from 1; leave it out for the newest")
+			r.fail(path, n.Line, fmt.Sprintf("%d is no version", v),
+				"versions count from 1; leave it out for the newest")
 			return
 		}
 		*into = uint32(v)
@@ -248,7 +250,8 @@ func (r *finder) overrides(into *map[string]Allowance) func(Node, string) {
 	return func(n Node, path string) {
 		*into = nil
 		if len(n.Fields) > maxOverrides {
-			r.fail(path, n.Line, fmt.Sprintf("it has %d entries", len(n.Fields)), fmt.Sprintf("at most %d", maxOverrides))
+			r.fail(path, n.Line, fmt.Sprintf("it has %d entries", len(n.Fields)),
+				fmt.Sprintf("at most %d", maxOverrides))
 			return
 		}
 		r.entries(n, path, func(key string, n Node, path string) {

@@ -87,7 +87,7 @@ type Customer struct {
 type Subscription struct {
 	Plan         string               `json:"plan"`
 	PlanVersion  uint32               `json:"plan_version,omitempty"` // 0: follow the newest
-	Status       string               `json:"status,omitempty"`       // active, trialing, past_due, suspended, cancelled
+	Status       string               `json:"status,omitempty"`       // empty: trialing if a trial ends, else active
 	StartsAt     time.Time            `json:"starts_at,omitzero"`     // always set in stored documents
 	EndsAt       time.Time            `json:"ends_at,omitzero"`
 	Term         *Term                `json:"term,omitempty"`

@@ -191,8 +191,9 @@ func (r *finder) size(c Customer) {
 		}
 	}
 	if parts > maxCustomerParts {
-		r.fail("subscriptions", 0, fmt.Sprintf("they hold %d add-ons, overrides and environments, each change counted anew",
-			parts), fmt.Sprintf("at most %d", maxCustomerParts))
+		r.fail("subscriptions", 0,
+			fmt.Sprintf("they hold %d add-ons, overrides and environments, each change counted anew", parts),
+			fmt.Sprintf("at most %d", maxCustomerParts))
 	}
 	if plain < 10 {
 		return // it cannot be large; imports come by here a hundred thousand times

@@ -21,7 +21,8 @@ func TestTheSampleCatalogueReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Features) != 20 || len(c.Plans) != 3 || len(c.Addons) != 4 || c.Plans["team"].Allow["ci-minutes"].Limit != 3000 {
+	minutes := c.Plans["team"].Allow["ci-minutes"].Limit
+	if len(c.Features) != 20 || len(c.Plans) != 3 || len(c.Addons) != 4 || minutes != 3000 {
 		t.Errorf("got %d features, %d plans, %d add-ons", len(c.Features), len(c.Plans), len(c.Addons))
 	}
 }
@@ -32,7 +33,8 @@ func TestFaultsCarryTheirLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = catalog.ReadCatalogue(n); err == nil || !strings.Contains(err.Error(), "line 7: plans.team.allow.calls") {
+	_, err = catalog.ReadCatalogue(n)
+	if err == nil || !strings.Contains(err.Error(), "line 7: plans.team.allow.calls") {
 		t.Errorf("got %v", err)
 	}
 }
