@@ -69,9 +69,8 @@ func (h *Hub) customerOnce(ctx context.Context, id string) (held, error) {
 func (c *held) puts(next *catalog.Customer) []replica.Put {
 	home, old := replica.CustomerKey("", c.id), replica.CustomerKey(c.doc.Group, c.id)
 	var out []replica.Put
-	group := c.doc.Group
 	if next != nil {
-		group = next.Group
+		group := next.Group
 		key := replica.CustomerKey(group, c.id)
 		put := replica.Put{Key: key, Value: catalog.EncodeCustomer(*next)}
 		switch key {

@@ -75,6 +75,7 @@ func (h *Hub) routes() []route {
 		{"DELETE " + sub, writeCustomers, h.deleteSubscription},
 		{"POST " + sub + "/{action}", writeCustomers, h.act},
 		{"GET " + customer + "/entitlements", readEntitlements, h.getEntitlements},
+		{"POST /v1/import", writeCustomers, h.postImport},
 		{"GET /v1/tokens", readTokens, h.listTokens},
 		{"PUT /v1/tokens/{id}", writeTokens, h.putToken},
 		{"GET /v1/tokens/{id}", readTokens, h.getToken},

@@ -1,0 +1,136 @@
+package hub_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestACatalogueIsRefusedWholeWithEveryFault(t *testing.T) {
+	b := stocked(t)
+	bad := strings.Replace(strings.Replace(shop, "sso: true", "sos: true", 1), "type: pool", "type: pol", 1)
+	body := b.refused(400, "invalid_catalog", "PUT /v1/catalog", bad)
+	for _, want := range []string{`"path":"features.boxes.type"`, `"line":6`, `"path":"plans.gone.allow.sos"`, `did you mean`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("got %s, want %s", body, want)
+		}
+	}
+	for name, body := range map[string]string{
+		"empty": "", "a list": "[]", "not YAML": "a: b: c", "two documents": "a: 1\n---\nb: 2", "invalid UTF-8": "\xff",
+		"deep": strings.Repeat("[", 10_000), "a key twice": "features: {a: {type: boolean}, a: {type: boolean}}",
+		"the hub's own mark": `{"features":{"a":{"type":"boolean"}},"dropping":{}}`,
+	} {
+		t.Run(name, func(t *testing.T) { b.refused(400, "invalid_catalog", "PUT /v1/catalog", body) })
+	}
+	b.refused(400, "invalid_catalog", "PUT /v1/catalog", shop, "Content-Type", "application/json")
+	b.refused(413, "body_too_large", "PUT /v1/catalog", "#"+strings.Repeat("x", 10<<20))
+	if got := b.ok("GET /v1/catalog", ""); len(got["plans"].(map[string]any)) != 3 {
+		t.Errorf("got %v, want the catalogue as it was", got)
+	}
+}
+
+func TestAChangedPlanGetsANewVersion(t *testing.T) {
+	b := stocked(t)
+	b.ok("PUT /v1/customers/acme/subscriptions/pinned", `{"plan":"team","plan_version":1}`)
+	before := b.call("GET /v1/catalog", "")
+	b.ok("PUT /v1/catalog", strings.Replace(shop, "limit: 100,", "limit: 300,", 1), "If-Match", before.header.Get("ETag"))
+	if e := b.entitlement("acme", "calls"); e["limit"] != 400.0 {
+		t.Errorf("got %v, want 300 of the newest and 100 of the pinned", e)
+	}
+	var got []string
+	for _, v := range b.ok("GET /v1/catalog/versions?plan=team", "")["versions"].([]any) {
+		doc := v.(map[string]any)
+		if doc["newest"] == true {
+			got = append(got, "newest")
+		}
+		got = append(got, strings.TrimSuffix(strings.Repeat("v", int(doc["version"].(float64))), ""))
+	}
+	if strings.Join(got, " ") != "v newest vv" {
+		t.Errorf("got %v, want versions 1 and 2, the second the newest", got)
+	}
+	b.refused(412, "revision_mismatch", "PUT /v1/catalog", shop, "If-Match", before.header.Get("ETag"))
+	b.refused(400, "bad_request", "PUT /v1/customers/acme/subscriptions/pinned", `{"plan":"team","plan_version":3}`)
+}
+
+func TestAnEqualCatalogueIsNotWrittenAgain(t *testing.T) {
+	b := stocked(t)
+	first := b.call("GET /v1/catalog", "").header.Get("ETag")
+	if again := b.call("PUT /v1/catalog", shop).header.Get("ETag"); again != first {
+		t.Errorf("got %s, want %s", again, first)
+	}
+	body := b.call("GET /v1/catalog", "").body
+	if again := b.call("PUT /v1/catalog", body, "Content-Type", "application/json").header.Get("ETag"); again != first {
+		t.Errorf("what was got is not what was put: %s, want %s", again, first)
+	}
+}
+
+func TestTheDifferenceNamesWhoseEntitlementsChange(t *testing.T) {
+	b := stocked(t)
+	b.ok("PUT /v1/customers/other", `{}`)
+	b.ok("PUT /v1/customers/other/subscriptions/s", `{"plan":"gone"}`)
+	b.ok("PUT /v1/customers/fixed", `{}`)
+	b.ok("PUT /v1/customers/fixed/subscriptions/s",
+		`{"plan":"team","overrides":{"calls":{"limit":7,"per":"month"}},"environments":["prod"]}`)
+	for name, tc := range map[string]struct{ from, to, want string }{
+		"nothing":                {"limit: 100,", "limit: 100, ", ""},
+		"a limit":                {"limit: 100,", "limit: 99,", "acme:calls"},
+		"hard to soft":           {"limit: 100, per: month", "limit: 100, per: month, mode: soft", "acme:calls"},
+		"a value":                {"tier: basic", "tier: gold", "acme:tier fixed:tier"},
+		"an add-on nobody has":   {"limit: 50", "limit: 51", ""},
+		"a name":                 {"type: pool", "type: pool, name: Boxes", ""},
+		"a feature's stacking":   {"unit: call", "unit: call, stack: max", ""},
+		"a feature becomes mild": {"type: pool", "type: pool, enforce: advisory", "acme:boxes fixed:boxes"},
+		"a plan nobody has":      {"base: true, ", "", ""},
+		"a new plan":             {"  gone:", "  new: {allow: {sso: true}}\n  gone:", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &bench{t: t, url: b.url, token: b.token}
+			var got []string
+			d := b.ok("PUT /v1/catalog?dry_run=true", strings.Replace(shop, tc.from, tc.to, 1))
+			for _, c := range d["customers"].([]any) {
+				c := c.(map[string]any)
+				for _, change := range c["changes"].([]any) {
+					got = append(got, c["customer"].(string)+":"+change.(map[string]any)["feature"].(string))
+				}
+			}
+			if strings.Join(got, " ") != tc.want {
+				t.Errorf("got %v, want %s", got, tc.want)
+			}
+		})
+	}
+	if e := b.entitlement("acme", "calls"); e["limit"] != 100.0 {
+		t.Errorf("a dry run changed %v", e)
+	}
+}
+
+func TestWhatIsInUseCannotBeDropped(t *testing.T) {
+	b := stocked(t)
+	b.ok("PUT /v1/customers/x", `{}`)
+	b.ok("PUT /v1/customers/x/subscriptions/s", `{"plan":"free","overrides":{"sso":true},
+		"changes":[{"at":"2030-01-01T00:00:00Z","plan":"gone","addons":[{"key":"extra"}]}]}`)
+	without := map[string]string{
+		"plans.gone":   strings.Replace(shop, "  gone: {allow: {sso: true}}\n", "", 1),
+		"addons.extra": strings.Replace(shop, "  extra: {allow: {calls: {limit: 50}}}\n", "  other: {allow: {sso: true}}\n", 1),
+		"features.sso": strings.NewReplacer("  sso: {type: boolean}\n", "", "sso: false, ", "", "sso: true", "tier: gold").Replace(shop),
+	}
+	for path, body := range without {
+		for _, query := range []string{"", "?dry_run=true"} {
+			got := b.refused(409, "in_use", "PUT /v1/catalog"+query, body)
+			if !strings.Contains(got, `"path":"`+path+`"`) || !strings.Contains(got, `"customer":"x"`) {
+				t.Errorf("%s: got %s, want customer x and its path", path, got)
+			}
+		}
+	}
+	b.ok("DELETE /v1/customers/x", "")
+	for path, body := range without {
+		if r := b.call("PUT /v1/catalog", body); r.status != 200 {
+			t.Errorf("%s: got %d %s, want it dropped", path, r.status, r.body)
+		}
+		b.ok("PUT /v1/catalog", shop)
+	}
+	b.ok("PUT /v1/customers/y", `{}`)
+	b.ok("PUT /v1/catalog", without["plans.gone"])
+	got := b.refused(400, "bad_request", "PUT /v1/customers/y/subscriptions/s", `{"plan":"gone"}`)
+	if !strings.Contains(got, `"path":"plan"`) {
+		t.Errorf("got %s, want the path", got)
+	}
+}

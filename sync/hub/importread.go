@@ -1,0 +1,91 @@
+package hub
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"slices"
+)
+
+// read cuts the body into chunks of lines, and gives each to the parsers and, in order, to the queue.
+func (im *importer) read(ctx context.Context, work, queue chan<- *chunk) error {
+	in := bufio.NewReaderSize(im.c.r.Body, 64<<10)
+	next := &chunk{first: 1, ready: make(chan struct{})}
+	size, n := 0, 0
+	for {
+		line, err := readLine(in)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return badRequest("the body could not be read after line %d; what came before may have been imported, "+
+				"and sending it again does no harm", n)
+		}
+		if err == nil || line == nil || len(line) > 0 {
+			n++
+			size += len(line)
+			next.raw = append(next.raw, line)
+		}
+		if len(next.raw) > 0 && (err != nil || len(next.raw) == chunkLines || size > chunkBytes) {
+			for _, to := range []chan<- *chunk{queue, work} {
+				select {
+				case to <- next:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			next, size = &chunk{first: n + 1, ready: make(chan struct{})}, 0
+		}
+		if err != nil {
+			im.doc.Lines = n
+			return nil
+		}
+	}
+}
+
+// readLine reads a line without its end; nil if it is too long, empty if it is blank.
+func readLine(in *bufio.Reader) (line []byte, err error) {
+	long := false
+	for {
+		part, err := in.ReadSlice('\n')
+		if long = long || len(line)+len(part) > maxLine+2; !long {
+			line = append(line, part...)
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if long {
+			return nil, err
+		}
+		return append([]byte{}, bytes.TrimSpace(line)...), err
+	}
+}
+
+// fail notes a line that was not imported.
+func (im *importer) fail(l importLine) {
+	p := problemOf(l.err)
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.doc.Failed++
+	if len(im.doc.Errors) >= maxErrors {
+		im.doc.LeftOff++
+		return
+	}
+	for i := range p.Faults {
+		p.Faults[i].Line = 0 // of the line itself, always 1
+	}
+	im.doc.Errors = append(im.doc.Errors, lineError{l.n, l.customer.ID, p.Code, p.Detail, p.Faults})
+}
+
+// succeed notes lines that were imported.
+func (im *importer) succeed(rev uint64, created, updated int) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.doc.Revision = max(im.doc.Revision, rev)
+	im.doc.Created += created
+	im.doc.Updated += updated
+}
+
+func (im *importer) sortErrors() {
+	slices.SortFunc(im.doc.Errors, func(a, b lineError) int { return cmp.Compare(a.Line, b.Line) })
+}
