@@ -72,6 +72,9 @@ func (r *finder) subscriptions(n Node, path string, c *Customer) {
 			c.Subscriptions[id] = r.subscription(n, path, nil)
 		})
 	}
+	if len(c.Subscriptions) == 0 {
+		c.Subscriptions = nil
+	}
 	if len(c.Subscriptions) > maxSubscriptions {
 		r.fail(path, n.Line, fmt.Sprintf("it has %d subscriptions", len(c.Subscriptions)),
 			fmt.Sprintf("at most %d", maxSubscriptions))
