@@ -1,0 +1,183 @@
+// Package site answers how the parts become a sidecar: a follower of the log, a snapshot on disk, and the check API.
+//
+// It holds no rules of its own. The log is handed in, so that it does not matter where it lives.
+//
+// # Invariants
+//   - Checks are answered from the disk's snapshot before, and without, the log.
+//   - A full or damaged disk costs the next restart its head start, never an answer.
+//   - After the context ends Run returns within two seconds, with the snapshot closed in order.
+//
+// # Concurrency
+//
+// New and Run are called once. Addrs and Ready may be called by anybody.
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidegate/sidegate/checker/httpapi"
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/disk"
+	"github.com/sidegate/sidegate/replica/follow"
+)
+
+// Options say what a sidecar follows and where it answers.
+type Options struct {
+	Listen      string      // check API: host:port, or unix:/path
+	OpsListen   string      // probes and metrics: host:port
+	Data        string      // directory of the snapshot; empty: none is kept
+	Log         replica.Log // it need not be reachable
+	Groups      []string    // of customers; nil: all
+	Environment string      // for checks that name none
+	AppVersion  string      // for checks that name none
+	Version     string      // of this program
+	Now         func() time.Time
+	Logger      *slog.Logger // nil: silent
+}
+
+// A Site is a sidecar.
+type Site struct {
+	o        Options
+	store    *disk.Store // nil: nothing is kept
+	follower *follow.Follower
+	servers  [2]*fasthttp.Server
+	nets     [2]net.Listener
+}
+
+// The listeners of a sidecar.
+const (
+	checkAPI = iota
+	opsAPI
+)
+
+// endTimeout is how long requests under way may take once the sidecar is told to stop.
+const endTimeout = 1500 * time.Millisecond
+
+// New takes directory and addresses. Whatever is wrong with them is its error.
+func New(o Options) (*Site, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Log == nil || o.Now == nil {
+		return nil, errors.New("site: options without a log or a clock")
+	}
+	s := &Site{o: o}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *Site) open() error {
+	o := follow.Options{Log: s.o.Log, Filter: replica.Filter{Groups: s.o.Groups}, Now: s.o.Now, Logger: s.o.Logger}
+	if s.o.Data != "" {
+		store, err := disk.Open(disk.Options{Dir: s.o.Data, Logger: s.o.Logger, Now: s.o.Now})
+		switch {
+		case errors.Is(err, replica.ErrNoSpace):
+			s.o.Logger.Error("the snapshot is kept in memory only; make room and restart", "error", err)
+		case err != nil:
+			return err
+		default:
+			s.store, o.Store = store, store
+		}
+	}
+	s.follower = follow.New(o)
+	api, err := httpapi.New(httpapi.Options{Source: s.follower, Now: s.o.Now, Environment: s.o.Environment,
+		AppVersion: s.o.AppVersion, Version: s.o.Version})
+	if err != nil {
+		return err
+	}
+	s.servers = [2]*fasthttp.Server{api.Server(api.Handler), api.Server(api.OpsHandler)}
+	if s.nets[checkAPI], err = listen(s.o.Listen); err != nil {
+		return fmt.Errorf("check API: %w", err)
+	}
+	if s.nets[opsAPI], err = listen(s.o.OpsListen); err != nil {
+		return fmt.Errorf("ops: %w", err)
+	}
+	return nil
+}
+
+// listen takes an address. A socket that a dead process left behind is removed; one that is in use is not.
+func listen(address string) (net.Listener, error) {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	if !isUnix {
+		return net.Listen("tcp", address)
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
+		if conn, err := net.Dial("unix", path); err == nil {
+			return nil, errors.Join(fmt.Errorf("socket %s is in use by another process", path), conn.Close())
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	// Who may ask is who may reach the directory; apps run as other users than the sidecar.
+	return listener, os.Chmod(path, 0o666)
+}
+
+// An Addrs is where a sidecar answers, as it can be dialled: host:port, or unix:/path.
+type Addrs struct {
+	Check string
+	Ops   string
+}
+
+// Addrs says where the sidecar answers.
+func (s *Site) Addrs() Addrs { return Addrs{dialled(s.nets[checkAPI]), dialled(s.nets[opsAPI])} }
+
+func dialled(l net.Listener) string {
+	if l.Addr().Network() == "unix" {
+		return "unix:" + l.Addr().String()
+	}
+	return l.Addr().String()
+}
+
+// Ready is closed when checks can be answered.
+func (s *Site) Ready() <-chan struct{} { return s.follower.Ready() }
+
+// Run serves until ctx ends. It returns nil then.
+func (s *Site) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.follower.Run(ctx) })
+	for i := range s.servers {
+		group.Go(func() error { return s.servers[i].Serve(s.nets[i]) })
+		group.Go(func() error {
+			<-ctx.Done()
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+			defer cancel()
+			if err := s.servers[i].ShutdownWithContext(end); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("end of a server: %w", err)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return errors.Join(err, s.close())
+}
+
+// close lets go of everything; what is closed already does not matter.
+func (s *Site) close() error {
+	for _, l := range s.nets {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	if s.store == nil {
+		return nil
+	}
+	return s.store.Close()
+}

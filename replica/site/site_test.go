@@ -1,0 +1,156 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sidegate/sidegate/checker/catalog"
+	"github.com/sidegate/sidegate/replica"
+)
+
+// start runs a sidecar until the test ends or stop is called.
+func start(t *testing.T, o Options) (s *Site, stop func()) {
+	t.Helper()
+	o.OpsListen, o.Now = "127.0.0.1:0", time.Now
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		begin := time.Now()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("it took %v to stop", took)
+		}
+	}
+	t.Cleanup(stop)
+	return s, stop
+}
+
+// fill writes a catalogue and a customer.
+func fill(t *testing.T, log replica.Log) {
+	t.Helper()
+	c := catalog.Catalogue{Features: map[string]catalog.Feature{"sso": {Type: "boolean"}},
+		Plans: map[string]catalog.Plan{"team": {Allow: map[string]catalog.Allowance{"sso": {Value: []byte("true")}}}}}
+	cu := catalog.Customer{ID: "acme", Subscriptions: map[string]catalog.Subscription{"main": {Plan: "team",
+		StartsAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}}
+	if _, err := log.Put(t.Context(), replica.CommandID{1}, replica.Put{Key: replica.KindCatalog, Value: catalog.EncodeCatalogue(c)},
+		replica.Put{Key: replica.PlanKey("team", 1), Value: catalog.EncodePlan(c.NewVersions(nil)[0])},
+		replica.Put{Key: replica.CustomerKey("", "acme"), Value: catalog.EncodeCustomer(cu)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, client *http.Client, target string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, body)
+}
+
+func TestASidecarAnswersFromItsDiskWhenTheLogIsGone(t *testing.T) {
+	log, dir := replica.NewMemory(), t.TempDir()
+	fill(t, log)
+	s, stop := start(t, Options{Listen: "127.0.0.1:0", Data: dir, Log: log})
+	<-s.Ready()
+	check := "/v1/check?customer=acme&feature=sso"
+	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Check+check); !strings.Contains(got, `"allowed":true`) {
+		t.Errorf("got %s", got)
+	}
+	stop()
+	s, _ = start(t, Options{Listen: "127.0.0.1:0", Data: dir, Log: gone{}})
+	<-s.Ready()
+	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Check+check); !strings.Contains(got, `"allowed":true`) {
+		t.Errorf("got %s", got)
+	}
+	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Ops+"/readyz"); !strings.HasPrefix(got, "200") {
+		t.Errorf("readyz: got %s", got)
+	}
+	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Check+"/v1/status"); !strings.Contains(got, `"mode":"disconnected"`) {
+		t.Errorf("status: got %s", got)
+	}
+}
+
+func TestAnEmptyLogMakesReady(t *testing.T) {
+	s, _ := start(t, Options{Listen: "127.0.0.1:0", Data: t.TempDir(), Log: replica.NewMemory()})
+	<-s.Ready()
+	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Check+"/v1/check?customer=a&feature=b"); !strings.Contains(got, "unknown_customer") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestChecksAreAnsweredOverAUnixSocket(t *testing.T) {
+	log, path := replica.NewMemory(), filepath.Join(t.TempDir(), "s.sock")
+	fill(t, log)
+	s, stop := start(t, Options{Listen: "unix:" + path, Log: log})
+	<-s.Ready()
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}}
+	if got := get(t, client, "http://sidecar/v1/check?customer=acme&feature=sso"); !strings.Contains(got, `"allowed":true`) {
+		t.Errorf("got %s", got)
+	}
+	if _, err := New(Options{Listen: "unix:" + path, OpsListen: "127.0.0.1:0", Log: log, Now: time.Now}); err == nil ||
+		!strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("a socket in use: got %v", err)
+	}
+	client.CloseIdleConnections()
+	stop()
+	leave(t, path)
+	s, _ = start(t, Options{Listen: "unix:" + path, Log: log})
+	<-s.Ready()
+}
+
+// leave makes a socket file that nobody listens on, as a killed process does.
+func leave(t *testing.T, path string) {
+	t.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// gone is a log that cannot be reached.
+type gone struct{ replica.Log }
+
+func (gone) Head(context.Context) (replica.Lineage, uint64, error) {
+	return replica.Lineage{}, 0, context.DeadlineExceeded
+}
+
+func (gone) Tail(context.Context, replica.Lineage, uint64, replica.Filter) iter.Seq2[replica.Entry, error] {
+	return func(yield func(replica.Entry, error) bool) { yield(replica.Entry{}, context.DeadlineExceeded) }
+}
