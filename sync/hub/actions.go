@@ -38,7 +38,7 @@ func (h *Hub) act(c *call) error {
 	}
 	return h.changeSubscription(c, func(_ *view, s catalog.Subscription, exists bool) (*catalog.Subscription, bool, error) {
 		if !exists {
-			return nil, false, noSubscription(c.r.PathValue("id"), c.r.PathValue("sub"))
+			return nil, false, noSubscription(c.name("id"), c.name("sub"))
 		}
 		now := h.now().UTC().Truncate(time.Millisecond)
 		settled, err := s.Settled(now)

@@ -34,12 +34,15 @@ type call struct {
 
 // id is a name from the path.
 func (c *call) id(name string) (string, error) {
-	id := c.r.PathValue(name)
+	id := c.name(name)
 	if err := catalog.ValidID(id); err != nil {
 		return "", badRequest("{%s} in the path %s", name, err.Error())
 	}
 	return id, nil
 }
+
+// name is a name from the path as it stands there.
+func (c *call) name(name string) string { return strings.TrimPrefix(c.r.PathValue(name), "\x00") } // see guarded
 
 // read takes the body in, up to the limit.
 func (c *call) read() error {

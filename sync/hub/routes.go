@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime/debug"
 	"strconv"
@@ -113,12 +114,40 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"the path has an empty part, a dot part or a slash at its end; percent-encode ids (a slash as %%2F)").write(w)
 		return
 	}
+	if strings.Contains(escaped, "%00") {
+		badRequest("the path has a control character").write(w)
+		return
+	}
+	r = guarded(r, escaped)
 	if _, pattern := h.mux.Handler(r); pattern == "" {
 		h.noRoute(r).write(w)
 		return
 	}
 	h.mux.ServeHTTP(w, r)
 }
+
+// guarded keeps an id that is a slash alone from being read as the slash at a path's end, which http.ServeMux would do.
+// A zero byte stands before it on the way to call.id; no path has one.
+func guarded(r *http.Request, escaped string) *http.Request {
+	parts := strings.Split(escaped, "/")
+	alone := false
+	for i, part := range parts {
+		if strings.EqualFold(part, "%2F") {
+			parts[i], alone = guard+"%2F", true
+		}
+	}
+	if !alone {
+		return r
+	}
+	out := r.Clone(r.Context())
+	out.URL.RawPath = strings.Join(parts, "/")
+	if p, err := url.PathUnescape(out.URL.RawPath); err == nil {
+		out.URL.Path = p
+	}
+	return out
+}
+
+const guard = "%00"
 
 // noRoute tells a wrong method from a wrong path.
 func (h *Hub) noRoute(r *http.Request) *problem {

@@ -182,7 +182,7 @@ func (h *Hub) listSubscriptions(c *call) error {
 func (h *Hub) deleteSubscription(c *call) error {
 	return h.changeSubscription(c, func(_ *view, _ catalog.Subscription, exists bool) (*catalog.Subscription, bool, error) {
 		if !exists {
-			return nil, false, noSubscription(c.r.PathValue("id"), c.r.PathValue("sub"))
+			return nil, false, noSubscription(c.name("id"), c.name("sub"))
 		}
 		return nil, false, nil
 	})
