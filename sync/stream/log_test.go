@@ -102,7 +102,7 @@ func (l *lab) open(t *testing.T, o stream.Options) *stream.Stream {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	o.Name, o.Create, o.Timeout = "docs", true, 2*time.Second
+	o.Name, o.Create, o.Timeout = "docs", true, 8*time.Second
 	o.Check, o.Beat = 200*time.Millisecond, 100*time.Millisecond
 	if o.URL == "" {
 		o.URL = l.url

@@ -49,7 +49,7 @@ func (t *tail) answered(m *nats.Msg) error {
 
 // stated acts on how far the stream was after the last gap.
 func (t *tail) stated() error {
-	if t.seq < t.target {
+	if t.rev < t.target {
 		return nil
 	}
 	if t.complete() {

@@ -35,6 +35,7 @@ type got struct {
 type getRequest struct {
 	LastFor string `json:"last_by_subj,omitempty"`
 	Seq     uint64 `json:"seq,omitempty"`
+	NextFor string `json:"next_by_subj,omitempty"` // with Seq: the first from there on
 }
 
 // Get reads a document from the stream's leader. A tombstone is an entry.
@@ -173,4 +174,62 @@ func (s *Stream) readNonce(a got) (string, error) {
 		return "", fmt.Errorf("nonce of log %s: %w", s.name, err)
 	}
 	return string(m.Value), nil
+}
+
+// A seen is a message by which the past is recognised. One with sequence 0 is none.
+type seen struct {
+	seq   uint64
+	entry uint64
+}
+
+// is tells whether the stream holds the same message that was seen. One that was superseded says nothing.
+func (l seen) is(a got) bool {
+	if l.seq == 0 || a.Message == nil {
+		return true
+	}
+	m, err := wire.Decode(a.Message.Data)
+	return err == nil && m.Entry == l.entry
+}
+
+// A position says which log this is and how far it has come.
+type position struct {
+	lineage replica.Lineage
+	last    uint64 // sequence of the last message
+	end     uint64 // revision of the entry that it belongs to
+	known   bool   // the message that was seen is, as far as can be told, still there
+}
+
+// position asks how far the log has come, to the end of an entry. The state of a stream may be read while a batch is
+// being applied, but a message may not: asking for the last one, or what has superseded it, waits for the batch. An
+// entry that is half there even so has not come.
+func (s *Stream) position(ctx context.Context, l seen) (position, error) {
+	st, err := s.state(ctx)
+	if err != nil {
+		return position{}, err
+	}
+	last := st.State.LastSeq
+	answers, err := s.getAll(ctx, []getRequest{
+		{LastFor: s.space.Origin()}, {Seq: max(last, 1), NextFor: s.space.All()}, {Seq: max(l.seq, 1)},
+	})
+	if err != nil {
+		return position{}, fmt.Errorf("state of log %s: %w", s.name, err)
+	}
+	nonce, err := s.readNonce(answers[0])
+	if err != nil {
+		return position{}, err
+	}
+	p := position{lineage: st.lineage(nonce), last: last, end: last, known: l.is(answers[2])}
+	if m := answers[1].Message; m != nil {
+		w, err := wire.Decode(m.Data)
+		if err != nil {
+			return position{}, fmt.Errorf("message %d of log %s: %w", m.Seq, s.name, err)
+		}
+		p.end = m.Seq + w.Remaining()
+		if w.Remaining() > 0 {
+			if st, err = s.state(ctx); err == nil && st.State.LastSeq < p.end {
+				p.end = m.Seq - uint64(w.Position) - 1
+			}
+		}
+	}
+	return p, err
 }

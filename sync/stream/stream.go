@@ -204,15 +204,8 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // Head answers the lineage and the last revision written, read from the stream's leader.
 func (s *Stream) Head(ctx context.Context) (replica.Lineage, uint64, error) {
-	state, err := s.state(ctx)
-	if err != nil {
-		return replica.Lineage{}, 0, err
-	}
-	nonce, err := s.nonce(ctx)
-	if err != nil {
-		return replica.Lineage{}, 0, err
-	}
-	return state.lineage(nonce), state.State.LastSeq, nil
+	p, err := s.position(ctx, seen{})
+	return p.lineage, p.end, err
 }
 
 // A streamState is what matters of the server's answer about a stream.

@@ -19,7 +19,7 @@ func (s *Stream) Tail(
 	ctx context.Context, l replica.Lineage, from uint64, f replica.Filter,
 ) iter.Seq2[replica.Entry, error] {
 	return func(yield func(replica.Entry, error) bool) {
-		t := &tail{s: s, lineage: l, filter: f, yield: yield, seq: from, rev: from, ended: true}
+		t := &tail{s: s, lineage: l, filter: f, yield: yield, seq: from, rev: from, ended: true, gap: true}
 		for attempt := 0; ctx.Err() == nil; attempt++ {
 			err := t.follow(ctx)
 			if errors.Is(err, errStopped) || ctx.Err() != nil {
@@ -47,7 +47,8 @@ func final(err error) bool {
 // A view may be published when nothing of what the log held at that point is missing. Nothing is missing if the
 // sequence has no gap since the last time this was so. After a gap something was superseded before it came here,
 // and what superseded it may lie anywhere up to the last sequence that the stream has by now: that is asked for, and
-// once the consumer has come that far the state is whole again.
+// once the consumer has come that far the state is whole again. A tail begins as after a gap, because a snapshot
+// passes over what is superseded while it is taken.
 type tail struct {
 	s       *Stream
 	lineage replica.Lineage
@@ -65,12 +66,6 @@ type tail struct {
 	asked  bool   // the last sequence was asked for
 	again  bool   // there was another gap since
 	target uint64 // the answer; 0: not yet
-}
-
-// A seen is a message by which the past is recognised.
-type seen struct {
-	seq   uint64
-	entry uint64
 }
 
 // follow makes a consumer where the last one stood and yields until something goes wrong.
@@ -112,50 +107,27 @@ func (t *tail) follow(ctx context.Context) error {
 	}
 }
 
-// check makes sure that the log is the one that was followed, and still has all of it. It answers the last sequence.
+// check makes sure that the log is the one that was followed, and still has all of it. It answers the last revision.
 func (t *tail) check(ctx context.Context) (uint64, error) {
-	st, err := t.s.state(ctx)
+	p, err := t.s.position(ctx, t.last)
 	if err != nil {
 		return 0, err
 	}
-	asks := []getRequest{{LastFor: t.s.space.Origin()}}
-	if t.last.seq != 0 {
-		asks = append(asks, getRequest{Seq: t.last.seq})
-	}
-	answers, err := t.s.getAll(ctx, asks)
-	if err != nil {
-		return 0, err
-	}
-	nonce, err := t.s.readNonce(answers[0])
-	if err != nil {
-		return 0, err
-	}
-	if st.lineage(nonce) != t.lineage || st.State.LastSeq < t.seq {
+	if p.lineage != t.lineage || p.last < t.seq || !p.known {
 		return 0, replica.ErrLineage
 	}
-	if len(answers) > 1 && !t.last.is(answers[1]) {
-		return 0, replica.ErrLineage
-	}
-	return st.State.LastSeq, nil
+	return p.end, nil
 }
 
-// is tells whether the stream holds the same message that was seen. One that was superseded says nothing.
-func (l seen) is(a got) bool {
-	if a.Message == nil {
-		return true
-	}
-	m, err := wire.Decode(a.Message.Data)
-	return err == nil && m.Entry == l.entry
-}
-
-// begin takes over with a new consumer, made after the stream had the given last sequence.
+// begin takes over with a new consumer, made after the log had the given last revision. What is missing has been
+// superseded before that.
 func (t *tail) begin(last uint64) error {
-	t.asked, t.again, t.target = false, false, 0
 	if t.c.waiting == 0 {
 		return t.passed(last)
 	}
+	t.asked, t.again, t.target = t.gap, false, 0
 	if t.gap {
-		return t.probe()
+		t.target = last
 	}
 	return nil
 }
@@ -206,7 +178,7 @@ func (t *tail) pushed(m *nats.Msg) error {
 		return nil
 	case !t.asked:
 		return t.probe()
-	case pending == 0 && t.target > t.seq:
+	case pending == 0 && t.target > t.rev:
 		return t.whereabouts()
 	}
 	return nil
@@ -214,7 +186,7 @@ func (t *tail) pushed(m *nats.Msg) error {
 
 // complete tells whether the state is whole with the last message, and makes a note of it.
 func (t *tail) complete() bool {
-	if !t.ended || t.gap && (t.target == 0 || t.seq < t.target) {
+	if !t.ended || t.gap && (t.target == 0 || t.rev < t.target) {
 		return false
 	}
 	if t.gap && t.again {
