@@ -93,8 +93,11 @@ func Pack(names *checker.Names, c Customer) (checker.Record, error) {
 			return nil, fmt.Errorf("subscription %q: %w", id, err)
 		}
 		sub := checker.Subscription{ID: id, StartsAt: millis(s.StartsAt)}
-		for _, p := range phases {
-			sub.Phases = append(sub.Phases, packPhase(names, p))
+		for i, p := range phases {
+			sub.Phases = append(sub.Phases, packPhase(names, p.Subscription))
+			if i > 0 {
+				sub.Phases[i].From = p.From.UnixMilli()
+			}
 		}
 		out.Subs = append(out.Subs, sub)
 	}
@@ -110,16 +113,13 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-func packPhase(names *checker.Names, p SubPhase) checker.Phase {
+func packPhase(names *checker.Names, p Subscription) checker.Phase {
 	out := checker.Phase{
 		From: math.MinInt64, Plan: names.Plan(p.Plan), Version: p.PlanVersion,
 		Status: checker.Status(number(p.Status, statusWords[:])),
 		EndsAt: millis(p.EndsAt), TrialEndsAt: millis(p.TrialEndsAt), Grace: p.Grace.milliseconds(),
 		ActivateOnTrialEnd: p.OnTrialEnd == "activate", Environments: p.Environments, Versions: p.Versions,
 		Overrides: compileAllow(names, p.Overrides),
-	}
-	if !p.From.IsZero() {
-		out.From = millis(p.From)
 	}
 	for _, a := range p.Addons {
 		out.Addons = append(out.Addons, checker.AddonUse{Addon: names.Addon(a.Key), Quantity: a.Quantity})

@@ -127,6 +127,28 @@ func TestEveryFieldIsHeldToItsType(t *testing.T) {
 	}
 }
 
+func TestALongKeyDoesNotMakeALongFault(t *testing.T) {
+	_, err := ReadCatalogue(parse(t, `{"`+strings.Repeat("é", 100_000)+`":1}`))
+	if err == nil || len(err.Error()) > 300 {
+		t.Errorf("got %d bytes", len(err.Error()))
+	}
+	_, err = ParseJSON([]byte(`{"` + strings.Repeat("k", 1<<20) + `":[` + strings.Repeat("1,", 100_000) + `x]}`))
+	if err == nil || len(err.Error()) > 300 {
+		t.Errorf("got %d bytes", len(err.Error()))
+	}
+}
+
+func TestHalfACharacterIsRefused(t *testing.T) {
+	for doc, want := range map[string]bool{
+		`{"id":"\ud83d\ude00"}`: true, `"\ufffd \uFFFD ` + "\ufffd" + `"`: true,
+		`{"id":"\ud83d"}`: false, `{"\ude00":1}`: false, `["` + "\ufffd" + `\ud800"]`: false,
+	} {
+		if _, err := ParseJSON([]byte(doc)); (err == nil) != want {
+			t.Errorf("%s: got %v", doc, err)
+		}
+	}
+}
+
 func faultsOf(t *testing.T, err error) Faults {
 	t.Helper()
 	var f Faults

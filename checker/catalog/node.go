@@ -258,8 +258,12 @@ func appendText(out []byte, text string) []byte {
 	return append(out, quoted...)
 }
 
-// Join makes the path of a key. A key that would be misread as a path is quoted.
+// Join makes the path of a key. A key that would be misread as a path is quoted, one too long to be an id is cut, so
+// that a path never grows with what a stranger sends.
 func Join(path, key string) string {
+	if len(key) > 256 {
+		key = strings.ToValidUTF8(key[:64], "") + "…"
+	}
 	if strings.ContainsAny(key, ".[]\" ") || key == "" {
 		key = string(appendText(nil, key))
 	}
