@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// A Report is what a run measured, and on what.
+type Report struct {
+	Command     string     `json:"command"`
+	When        time.Time  `json:"when"`
+	Machine     Machine    `json:"machine"`
+	Throughput  []Compared `json:"throughput,omitempty"`
+	Propagation *Spread    `json:"propagation,omitempty"`
+	Bootstrap   []Start    `json:"bootstrap,omitempty"`
+}
+
+// A Machine is where a run took place.
+type Machine struct {
+	CPU   string `json:"cpu"`
+	Cores int    `json:"cores"`
+	Go    string `json:"go"`
+	OS    string `json:"os"`
+}
+
+// ThisMachine describes the machine that the program runs on.
+func ThisMachine() Machine {
+	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH}
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return m
+	}
+	for line := range strings.Lines(string(data)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			m.CPU = strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+			break
+		}
+	}
+	return m
+}
+
+// JSON writes the report for machines.
+func (r Report) JSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
+
+// Text writes the report for people.
+func (r Report) Text(w io.Writer) error {
+	out := printer{w: w}
+	out.line("%s\n%s, %d cores, %s, %s, %s\n", r.Command, r.Machine.CPU, r.Machine.Cores, r.Machine.Go, r.Machine.OS,
+		r.When.Format(time.RFC3339))
+	if len(r.Throughput) > 0 {
+		out.line("%-28s %10s %10s %7s %9s %9s %7s %8s %8s %7s", "8 connections, one core", "req/s", "floor", "ratio",
+			"p99", "floor", "ratio", "CPU us", "floor", "ratio")
+	}
+	for _, c := range r.Throughput {
+		p99 := func(t Traffic) float64 { return float64(t.P99) }
+		out.line("%-28s %10.0f %10.0f %7.3f %9v %9v %7.2f %8.2f %8.2f %7.3f", c.Name,
+			median(c.Product, Traffic.Rate), median(c.Floor, Traffic.Rate), c.Ratio,
+			time.Duration(median(c.Product, p99)).Round(time.Microsecond),
+			time.Duration(median(c.Floor, p99)).Round(time.Microsecond), c.P99Ratio, c.CPU, c.FloorCPU, c.CPURatio)
+		if n := failures(c.Product) + failures(c.Floor); n > 0 {
+			out.line("  %d answers were not 200", n)
+		}
+	}
+	if s := r.Propagation; s != nil {
+		out.line("\nhub's acknowledgement to changed answer, %d changes: p50 %v, p90 %v, p99 %v, max %v", s.Count,
+			s.P50.Round(time.Microsecond), s.P90.Round(time.Microsecond), s.P99.Round(time.Microsecond),
+			s.Max.Round(time.Microsecond))
+	}
+	if len(r.Bootstrap) > 0 {
+		out.line("\n%10s %12s %12s %12s %14s %12s %10s", "customers", "import", "cold start", "warm start", "without hub",
+			"resident", "SIGTERM")
+	}
+	for _, b := range r.Bootstrap {
+		ms := time.Millisecond
+		out.line("%10d %12v %12v %12v %14v %8.1f MiB %10v", b.Customers, b.Import.Round(ms), b.Cold.Round(ms),
+			b.Warm.Round(ms), b.Offline.Round(ms), float64(b.Resident)/(1<<20), b.Stop.Round(ms))
+	}
+	return out.err
+}
+
+func failures(of []Traffic) int {
+	n := 0
+	for _, t := range of {
+		n += t.Errors
+	}
+	return n
+}
+
+// A printer writes lines and keeps the first error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	_, err := fmt.Fprintf(p.w, format+"\n", args...)
+	p.err = errors.Join(p.err, err)
+}
