@@ -69,6 +69,9 @@ func TestTenThousandCustomersAreImportedTwice(t *testing.T) {
 		t.Fatalf("got %v, want 10000 created", got)
 	}
 	t.Logf("%.0f customers/s", 10_000/time.Since(start).Seconds())
+	if got := b.ok("POST /v1/import", lines(10_000, "team")); got["unchanged"] != 10_000.0 || got["updated"] != 0.0 {
+		t.Fatalf("got %v, want 10000 unchanged", got)
+	}
 	if got := b.ok("POST /v1/import", lines(10_000, "free")); got["updated"] != 10_000.0 || got["failed"] != 0.0 {
 		t.Fatalf("got %v, want 10000 updated", got)
 	}
@@ -83,4 +86,16 @@ func TestTenThousandCustomersAreImportedTwice(t *testing.T) {
 	if n := len(list["customers"].([]any)); n != 4 || list["next_cursor"] != nil {
 		t.Errorf("got %d and %v, want the last 4", n, list["next_cursor"])
 	}
+}
+
+func TestAnImportWithAKeyIsCarriedOutOnce(t *testing.T) {
+	b := stocked(t)
+	body := lines(3, "team") + "{}\n"
+	first := b.ok("POST /v1/import", body, "Idempotency-Key", "k")
+	b.ok("DELETE /v1/customers/c1", "")
+	if again := b.ok("POST /v1/import", body, "Idempotency-Key", "k"); fmt.Sprint(again) != fmt.Sprint(first) {
+		t.Errorf("got %v, want %v", again, first)
+	}
+	b.refused(404, "customer_not_found", "GET /v1/customers/c1", "")
+	b.refused(422, "idempotency_key_reused", "POST /v1/import", body+"\n", "Idempotency-Key", "k")
 }

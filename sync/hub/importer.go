@@ -2,7 +2,10 @@ package hub
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"hash"
+	"io"
 	"net/http"
 	"runtime"
 	"sync"
@@ -39,6 +42,7 @@ type importDoc struct {
 	Lines    int         `json:"lines"`
 	Created  int         `json:"created"`
 	Updated  int         `json:"updated"`
+	Same     int         `json:"unchanged"` // customers that are what the line says already
 	Failed   int         `json:"failed"`
 	Errors   []lineError `json:"errors"`
 	LeftOff  int         `json:"errors_left_off"` // errors beyond those listed
@@ -67,6 +71,9 @@ type importer struct {
 	c    *call
 	dry  bool
 	seen map[uint64]bool // hashes of the ids so far
+	sum  hash.Hash       // of the body so far
+	body io.Reader
+	key  string // document that remembers the import; empty: the caller gave no key
 
 	mu  sync.Mutex
 	doc importDoc
@@ -84,13 +91,20 @@ func (h *Hub) postImport(c *call) error {
 	if err != nil {
 		return err
 	}
-	im := &importer{h: h, c: c, dry: dry, seen: map[uint64]bool{},
+	im := &importer{h: h, c: c, dry: dry, seen: map[uint64]bool{}, sum: sha256.New(), body: c.r.Body,
 		doc: importDoc{DryRun: dry, Revision: v.rev, Errors: []lineError{}}}
+	done, err := im.replayed()
+	if err != nil || done {
+		return err
+	}
 	if err := im.Run(c.r.Context()); err != nil {
 		return err
 	}
 	h.metrics.imported.Add(im.doc.Created + im.doc.Updated)
 	im.sortErrors()
+	if err := im.remember(); err != nil {
+		return err
+	}
 	return c.answer(im.doc)
 }
 
@@ -226,13 +240,13 @@ func (im *importer) writeMany(ctx context.Context, good []importLine) ([]importL
 	v, _ := im.h.shelf.load()
 	good = im.vetAgain(v, good)
 	for tries := 0; len(good) > 0 && tries < retries; {
-		n, created, puts := entry(v, good)
+		n, became, puts := entry(v, good)
 		rev, err := v.rev, error(nil)
-		if !im.dry {
+		if !im.dry && len(puts) > 1 {
 			rev, err = im.h.put(ctx, newCommand(), puts...)
 		}
 		if err == nil {
-			im.succeed(rev, created, n-created)
+			im.succeed(rev, became)
 			good = good[n:]
 			continue
 		}
@@ -265,8 +279,11 @@ func (im *importer) vetAgain(v *view, lines []importLine) []importLine {
 	return good
 }
 
+// A tally counts what became of lines.
+type tally struct{ created, updated, same int }
+
 // entry says what has to be written for the first n lines, as many as fit, by what the view knows of their customers.
-func entry(v *view, lines []importLine) (n, created int, puts []replica.Put) {
+func entry(v *view, lines []importLine) (n int, became tally, puts []replica.Put) {
 	puts = append(make([]replica.Put, 0, len(lines)+1), replica.Put{Key: replica.KindCatalog, Expect: v.catRev})
 	for n = range lines {
 		cu := held{id: lines[n].customer.ID}
@@ -279,13 +296,21 @@ func entry(v *view, lines []importLine) (n, created int, puts []replica.Put) {
 		}
 		more := cu.puts(&lines[n].customer)
 		if len(puts)+len(more) > replica.MaxPuts {
-			return n, created, puts
+			return n, became, puts
 		}
-		if puts = append(puts, more...); !ok {
-			created++
+		hash, _ := v.index.DocHash([]byte(cu.id))
+		switch {
+		case ok && hash == replica.DocHash(more[0].Key, more[0].Value):
+			became.same++
+			continue
+		case ok:
+			became.updated++
+		default:
+			became.created++
 		}
+		puts = append(puts, more...)
 	}
-	return len(lines), created, puts
+	return len(lines), became, puts
 }
 
 // writeOne writes one line by what the log itself says of the customer.
@@ -311,11 +336,11 @@ func (im *importer) writeOne(ctx context.Context, l importLine) error {
 		puts := append(cu.puts(&next), replica.Put{Key: replica.KindCatalog, Expect: v.catRev})
 		rev, err := im.h.put(ctx, newCommand(), puts...)
 		if err == nil && cu.exists {
-			im.succeed(rev, 0, 1)
+			im.succeed(rev, tally{updated: 1})
 			return nil
 		}
 		if err == nil {
-			im.succeed(rev, 1, 0)
+			im.succeed(rev, tally{created: 1})
 			return nil
 		}
 		if !errors.Is(err, replica.ErrConflict) && !errors.Is(err, replica.ErrUnknown) {

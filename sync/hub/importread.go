@@ -12,7 +12,7 @@ import (
 
 // read cuts the body into chunks of lines, and gives each to the parsers and, in order, to the queue.
 func (im *importer) read(ctx context.Context, work, queue chan<- *chunk) error {
-	in := bufio.NewReaderSize(im.c.r.Body, 64<<10)
+	in := bufio.NewReaderSize(im.body, 64<<10)
 	next := &chunk{first: 1, ready: make(chan struct{})}
 	size, n := 0, 0
 	for {
@@ -78,12 +78,13 @@ func (im *importer) fail(l importLine) {
 }
 
 // succeed notes lines that were imported.
-func (im *importer) succeed(rev uint64, created, updated int) {
+func (im *importer) succeed(rev uint64, became tally) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	im.doc.Revision = max(im.doc.Revision, rev)
-	im.doc.Created += created
-	im.doc.Updated += updated
+	im.doc.Created += became.created
+	im.doc.Updated += became.updated
+	im.doc.Same += became.same
 }
 
 func (im *importer) sortErrors() {
