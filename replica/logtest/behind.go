@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -50,13 +51,15 @@ func overtaken(b *bench) { b.overtake(replica.Filter{}) }
 
 func overtakenFiltered(b *bench) { b.overtake(replica.Filter{Groups: []string{"eu"}}) }
 
+// pairs is how many pairs of left and right there are.
+const pairs = 400
+
 // overtake follows a long past while it is overwritten, so that much of it is superseded on the way. Left and right
 // are always written together, but at first lie far apart: a follower has some lefts, and meanwhile their rights are
 // gone and come again with new lefts only at the end.
 func (b *bench) overtake(f replica.Filter) {
-	const pairs = 400
 	first := b.many("left", pairs)
-	for i := range 10 {
+	for i := range 6 {
 		b.many("noise"+strconv.Itoa(i)+"-", replica.MaxPuts)
 	}
 	second := b.many("right", pairs)
@@ -64,10 +67,16 @@ func (b *bench) overtake(f replica.Filter) {
 	defer stop()
 	var writers, followers errgroup.Group
 	for w := range 4 {
-		writers.Go(func() error { return b.overwrite(ctx, []uint64{first, second}, pairs, w) })
+		writers.Go(func() error { return b.overwrite(ctx, []uint64{first, second}, w) })
 	}
-	for range 8 {
-		followers.Go(func() error { return b.equalPairs(f, pairs, second) })
+	for i := range 4 {
+		followers.Go(func() error {
+			l, from, v, err := b.start(f, i%2 == 0)
+			if err != nil {
+				return err
+			}
+			return b.equalPairs(b.Log.Tail(b.ctx, l, from, f), v, second)
+		})
 	}
 	err := followers.Wait()
 	stop()
@@ -86,7 +95,7 @@ func (b *bench) many(name string, n int) uint64 {
 }
 
 // overwrite writes pairs that are one writer's own until it is stopped.
-func (b *bench) overwrite(ctx context.Context, first []uint64, pairs, w int) error {
+func (b *bench) overwrite(ctx context.Context, first []uint64, w int) error {
 	revs := map[int][]uint64{}
 	for n := 1; ctx.Err() == nil; n++ {
 		i := rand.IntN(pairs/4)*4 + w
@@ -105,15 +114,28 @@ func (b *bench) overwrite(ctx context.Context, first []uint64, pairs, w int) err
 	return nil
 }
 
-// equalPairs follows from the start, through some views that may be published. From the revision on at which all
-// pairs were there, they must be in every view.
-func (b *bench) equalPairs(f replica.Filter, pairs int, from uint64) error {
-	l, _, err := b.Log.Head(b.ctx)
-	if err != nil {
-		return err
+// start says where a follower begins, and with what: from nothing, or from a snapshot.
+func (b *bench) start(f replica.Filter, snapshot bool) (replica.Lineage, uint64, view, error) {
+	if !snapshot {
+		l, _, err := b.Log.Head(b.ctx)
+		return l, 0, view{}, err
 	}
-	v, views := view{}, 0
-	for e, err := range b.Log.Tail(b.ctx, l, 0, f) {
+	l, rev, docs := b.Log.Snapshot(b.ctx, f)
+	v := view{}
+	for e, err := range docs {
+		if err != nil {
+			return l, rev, v, err
+		}
+		v.apply(e)
+	}
+	return l, rev, v, nil
+}
+
+// equalPairs goes through some views that may be published. From the revision on at which all pairs were there, they
+// must be in every view.
+func (b *bench) equalPairs(tail iter.Seq2[replica.Entry, error], v view, from uint64) error {
+	views := 0
+	for e, err := range tail {
 		if err != nil {
 			return err
 		}
@@ -123,7 +145,7 @@ func (b *bench) equalPairs(f replica.Filter, pairs int, from uint64) error {
 		}
 		for i := range pairs {
 			left, right := v["customer@eu/left"+strconv.Itoa(i)], v["customer@eu/right"+strconv.Itoa(i)]
-			if left != right {
+			if left != right || left == "" {
 				return fmt.Errorf("at %d, view %d, pair %d is %q and %q", e.Rev, views, i, left, right)
 			}
 		}

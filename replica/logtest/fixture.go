@@ -31,7 +31,7 @@ type Fixture struct {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // Run holds a log to everything that package replica promises. Make is called for every test.
 func Run(t *testing.T, make func(t *testing.T) Fixture) {
