@@ -36,7 +36,7 @@ func (h *Hub) act(c *call) error {
 	if err != nil {
 		return err
 	}
-	return h.changeSubscription(c, func(_ *view, s catalog.Subscription, exists bool) (*catalog.Subscription, bool, error) {
+	return h.changeSubscription(c, func(s catalog.Subscription, exists bool) (*catalog.Subscription, bool, error) {
 		if !exists {
 			return nil, false, noSubscription(c.name("id"), c.name("sub"))
 		}

@@ -9,48 +9,61 @@ import (
 )
 
 func TestActions(t *testing.T) {
-	const paid = `{"plan":"team","starts_at":"2026-01-31T00:00:00Z","ends_at":"2026-12-31T00:00:00Z","term":{"every":"month"}}`
+	const paid = `{"plan":"team","starts_at":"2026-01-31T00:00:00Z","ends_at":"2026-12-31T00:00:00Z",` +
+		`"term":{"every":"month"}}`
 	const trial = `{"plan":"team","starts_at":"2026-11-01T00:00:00Z","trial_ends_at":"2026-12-01T00:00:00Z"}`
+	past := strings.Replace(paid, "2026-12-31", "2026-03-31", 1)
 	for name, tc := range map[string]struct{ sub, acts, want string }{
-		"suspend":               {paid, `suspend`, `"status":"suspended"`},
-		"resume":                {paid, `suspend; resume`, `"status":"active"`},
-		"resume a trial":        {trial, `suspend; resume`, `"status":"trialing"`},
-		"resume the overdue":    {`{"plan":"team","status":"past_due"}`, `resume`, `"status":"active"`},
-		"cancel now":            {paid, `cancel`, `"ends_at":"2026-11-23T12:00:00Z" "status":"cancelled"`},
-		"cancel at term end":    {paid, `cancel {"at":"term_end"}`, `"ends_at":"2026-11-30T00:00:00Z" {"at":"2026-11-30T00:00:00Z","status":"cancelled"} "status":"active"`},
-		"cancel at a time":      {paid, `cancel {"at":"2026-12-24T00:00:00Z"}`, `{"at":"2026-12-24T00:00:00Z","status":"cancelled"}`},
-		"cancel, then renew":    {paid, `cancel {"at":"term_end"}; renew`, `"ends_at":"2026-12-31T00:00:00Z" "status":"active"`},
-		"renew a term":          {paid, `renew`, `"ends_at":"2027-01-31T00:00:00Z"`},
-		"renew three terms":     {paid, `renew {"terms":3}`, `"ends_at":"2027-03-31T00:00:00Z"`},
-		"renew until":           {paid, `renew {"ends_at":"2028-01-01T00:00:00Z"}`, `"ends_at":"2028-01-01T00:00:00Z"`},
-		"renew what expired":    {strings.Replace(paid, "2026-12-31", "2026-03-31", 1), `renew`, `"ends_at":"2026-11-30T00:00:00Z"`},
-		"convert":               {trial, `convert`, `"status":"active" "trial_ends_at":null`},
-		"convert to a plan":     {trial, `convert {"plan":"gone","ends_at":"2027-01-01T00:00:00Z"}`, `"plan":"gone" "status":"active" "ends_at":"2027-01-01T00:00:00Z"`},
+		"suspend":            {paid, `suspend`, `"status":"suspended"`},
+		"resume":             {paid, `suspend; resume`, `"status":"active"`},
+		"resume a trial":     {trial, `suspend; resume`, `"status":"trialing"`},
+		"resume the overdue": {`{"plan":"team","status":"past_due"}`, `resume`, `"status":"active"`},
+		"cancel now":         {paid, `cancel`, `"ends_at":"2026-11-23T12:00:00Z" "status":"cancelled"`},
+		"cancel at term end": {paid, `cancel {"at":"term_end"}`,
+			`"ends_at":"2026-11-30T00:00:00Z" {"at":"2026-11-30T00:00:00Z","status":"cancelled"} "status":"active"`},
+		"cancel at a time": {paid, `cancel {"at":"2026-12-24T00:00:00Z"}`,
+			`{"at":"2026-12-24T00:00:00Z","status":"cancelled"}`},
+		"cancel, then renew": {paid, `cancel {"at":"term_end"}; renew`, `"ends_at":"2026-12-31T00:00:00Z" "status":"active"`},
+		"renew a term":       {paid, `renew`, `"ends_at":"2027-01-31T00:00:00Z"`},
+		"renew three terms":  {paid, `renew {"terms":3}`, `"ends_at":"2027-03-31T00:00:00Z"`},
+		"renew until":        {paid, `renew {"ends_at":"2028-01-01T00:00:00Z"}`, `"ends_at":"2028-01-01T00:00:00Z"`},
+		"renew what expired": {past, `renew`, `"ends_at":"2026-11-30T00:00:00Z"`},
+		"convert":            {trial, `convert`, `"status":"active" "trial_ends_at":null`},
+		"convert to a plan": {trial, `convert {"plan":"gone","ends_at":"2027-01-01T00:00:00Z"}`,
+			`"plan":"gone" "status":"active" "ends_at":"2027-01-01T00:00:00Z"`},
 		"extend":                {paid, `extend {"by":"30d"}`, `"ends_at":"2027-01-30T00:00:00Z"`},
 		"extend a trial":        {trial, `extend {"by":"24h"}`, `"trial_ends_at":"2026-12-02T00:00:00Z"`},
-		"extend what has ended": {strings.Replace(paid, "2026-12-31", "2026-03-31", 1), `extend {"by":"1d"}`, `"ends_at":"2026-11-24T12:00:00Z"`},
+		"extend what has ended": {past, `extend {"by":"1d"}`, `"ends_at":"2026-11-24T12:00:00Z"`},
 		"change now":            {paid, `change {"plan":"free"}`, `"plan":"free"`},
-		"change at a time":      {paid, `change {"at":"2026-12-01T00:00:00Z","plan":"free"}`, `"plan":"team" {"at":"2026-12-01T00:00:00Z","plan":"free"}`},
-		"change at term end":    {paid, `change {"at":"term_end","plan":"free"}`, `{"at":"2026-11-30T00:00:00Z","plan":"free"}`},
-		"change in the past":    {paid, `change {"at":"2026-10-01T00:00:00Z","plan":"free"}`, `"plan":"free"`},
-		"change, then now":      {paid, `change {"at":"2026-10-01T00:00:00Z","plan":"free"}; change {"environments":["prod"]}`, `"plan":"free" "environments":["prod"]`},
-		"terms of ten days":     {strings.Replace(paid, "month", "10d", 1), `change {"at":"term_end","plan":"free"}`, `{"at":"2026-11-27T00:00:00Z","plan":"free"}`},
-		"an anchored term":      {strings.Replace(paid, `"every":"month"`, `"every":"year","anchor":"2020-12-05T00:00:00Z"`, 1), `change {"at":"term_end","plan":"free"}`, `{"at":"2026-12-05T00:00:00Z","plan":"free"}`},
+		"change at a time": {paid, `change {"at":"2026-12-01T00:00:00Z","plan":"free"}`,
+			`"plan":"team" {"at":"2026-12-01T00:00:00Z","plan":"free"}`},
+		"change at term end": {paid, `change {"at":"term_end","plan":"free"}`,
+			`{"at":"2026-11-30T00:00:00Z","plan":"free"}`},
+		"change in the past": {paid, `change {"at":"2026-10-01T00:00:00Z","plan":"free"}`, `"plan":"free"`},
+		"change, then now": {paid, `change {"at":"2026-10-01T00:00:00Z","plan":"free"}; change {"environments":["prod"]}`,
+			`"plan":"free" "environments":["prod"]`},
+		"terms of ten days": {strings.Replace(paid, "month", "10d", 1), `change {"at":"term_end","plan":"free"}`,
+			`{"at":"2026-11-27T00:00:00Z","plan":"free"}`},
+		"an anchored term": {strings.Replace(paid, `"month"`, `"year","anchor":"2020-12-05T00:00:00Z"`, 1),
+			`change {"at":"term_end","plan":"free"}`, `{"at":"2026-12-05T00:00:00Z","plan":"free"}`},
 	} {
-		t.Run(name, func(t *testing.T) {
-			b := stocked(t)
-			b.ok("PUT /v1/customers/acme/subscriptions/s", tc.sub)
-			for act := range strings.SplitSeq(tc.acts, "; ") {
-				name, body, _ := strings.Cut(act, " ")
-				b.ok("POST /v1/customers/acme/subscriptions/s/"+name, body)
-			}
-			got := b.call("GET /v1/customers/acme/subscriptions/s", "").body
-			for want := range strings.SplitSeq(tc.want, " ") {
-				if !strings.Contains(got, want) {
-					t.Errorf("got %s, want %s in it", got, want)
-				}
-			}
-		})
+		t.Run(name, func(t *testing.T) { acted(t, tc.sub, tc.acts, tc.want) })
+	}
+}
+
+// acted carries actions out on a subscription and looks for words in what it becomes.
+func acted(t *testing.T, sub, acts, want string) {
+	b := stocked(t)
+	b.ok("PUT /v1/customers/acme/subscriptions/s", sub)
+	for act := range strings.SplitSeq(acts, "; ") {
+		name, body, _ := strings.Cut(act, " ")
+		b.ok("POST /v1/customers/acme/subscriptions/s/"+name, body)
+	}
+	got := b.call("GET /v1/customers/acme/subscriptions/s", "").body
+	for word := range strings.SplitSeq(want, " ") {
+		if !strings.Contains(got, word) {
+			t.Errorf("got %s, want %s in it", got, word)
+		}
 	}
 }
 
@@ -92,7 +105,7 @@ func TestActionsThatDoNotSuitAreRefused(t *testing.T) {
 			}
 		})
 	}
-	b.refused(404, "customer_not_found", "POST /v1/customers/nobody/subscriptions/s/suspend", "")
+	b.refused("404 customer_not_found", "POST /v1/customers/nobody/subscriptions/s/suspend", "")
 }
 
 func TestSubscriptionsAreRefusedWithTheFieldThatIsWrong(t *testing.T) {
@@ -114,21 +127,25 @@ func TestSubscriptionsAreRefusedWithTheFieldThatIsWrong(t *testing.T) {
 		`{"plan":"team","overrides":{"sos":true}}`:                                   `"path":"overrides.sos"`,
 		`{"plan":"team","changes":[{"at":"2030-01-01T00:00:00Z","plan":"teem"}]}`:    `"path":"changes[0].plan"`,
 		`{"plan":"team","versions":"banana"}`:                                        `"path":"versions"`,
-		`[]`:                                                                         `must be a mapping`, ``: `ends too early`, `{"plan":`: `ends too early`, "{\"plan\":\"\xff\"}": `UTF-8`,
-		strings.Repeat(`{"a":`, 10_000): `deeper`,
+		`[]`:                                                                         `must be a mapping`,
+		``:                                                                           `ends too early`,
+		`{"plan":`:                                                                   `ends too early`,
+		"{\"plan\":\"\xff\"}":                                                        `UTF-8`,
+		strings.Repeat(`{"a":`, 10_000):                                              `deeper`,
 	} {
-		got := b.refused(400, "bad_request", "PUT /v1/customers/acme/subscriptions/s", body)
+		got := b.refused("400 bad_request", "PUT /v1/customers/acme/subscriptions/s", body)
 		if !strings.Contains(got, want) {
 			t.Errorf("%.80s: got %s, want %s", body, got, want)
 		}
 	}
-	b.refused(404, "subscription_not_found", "GET /v1/customers/acme/subscriptions/s", "")
-	b.refused(404, "customer_not_found", "PUT /v1/customers/nobody/subscriptions/s", `{"plan":"team"}`)
+	b.refused("404 subscription_not_found", "GET /v1/customers/acme/subscriptions/s", "")
+	b.refused("404 customer_not_found", "PUT /v1/customers/nobody/subscriptions/s", `{"plan":"team"}`)
 }
 
 func TestIdsMayHoldAnythingButControlCharacters(t *testing.T) {
 	b := stocked(t)
-	for _, id := range []string{"a/b", ".", "..", "a b", "*", ">", "%2F", "ü", "🚀", "a.b.c", "a//b", "{id}", "a@b", "/", "?x=1#y",
+	for _, id := range []string{"a/b", ".", "..", "a b", "*", ">", "%2F", "ü", "🚀", "a.b.c", "a//b", "{id}", "a@b",
+		"/", "?x=1#y",
 		"+", strings.Repeat("x", 256), strings.Repeat("é", 128)} {
 		path := "/v1/customers/" + strings.ReplaceAll(url.PathEscape(id), ".", "%2E")
 		b.ok("PUT "+path, `{"name":"x"}`)
@@ -143,10 +160,10 @@ func TestIdsMayHoldAnythingButControlCharacters(t *testing.T) {
 		b.ok("DELETE "+path, "")
 	}
 	for _, id := range []string{"%00", "%7F", "a%0Ab", "%FF", strings.Repeat("x", 257)} {
-		b.refused(400, "bad_request", "PUT /v1/customers/"+id, `{}`)
-		b.refused(400, "bad_request", "GET /v1/customers/"+id, "")
+		b.refused("400 bad_request", "PUT /v1/customers/"+id, `{}`)
+		b.refused("400 bad_request", "GET /v1/customers/"+id, "")
 	}
-	b.refused(404, "not_found", "PUT /v1/customers/", `{}`)
-	b.refused(404, "not_found", "PUT /v1/customers//subscriptions/x", `{}`)
-	b.refused(404, "not_found", "GET /v1/customers/a/../b", "")
+	b.refused("404 not_found", "PUT /v1/customers/", `{}`)
+	b.refused("404 not_found", "PUT /v1/customers//subscriptions/x", `{}`)
+	b.refused("404 not_found", "GET /v1/customers/a/../b", "")
 }

@@ -8,8 +8,9 @@ import (
 func TestACatalogueIsRefusedWholeWithEveryFault(t *testing.T) {
 	b := stocked(t)
 	bad := strings.Replace(strings.Replace(shop, "sso: true", "sos: true", 1), "type: pool", "type: pol", 1)
-	body := b.refused(400, "invalid_catalog", "PUT /v1/catalog", bad)
-	for _, want := range []string{`"path":"features.boxes.type"`, `"line":6`, `"path":"plans.gone.allow.sos"`, `did you mean`} {
+	body := b.refused("400 invalid_catalog", "PUT /v1/catalog", bad)
+	for _, want := range []string{`"path":"features.boxes.type"`, `"line":6`, `"path":"plans.gone.allow.sos"`,
+		`did you mean`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("got %s, want %s", body, want)
 		}
@@ -19,10 +20,10 @@ func TestACatalogueIsRefusedWholeWithEveryFault(t *testing.T) {
 		"deep": strings.Repeat("[", 10_000), "a key twice": "features: {a: {type: boolean}, a: {type: boolean}}",
 		"the hub's own mark": `{"features":{"a":{"type":"boolean"}},"dropping":{}}`,
 	} {
-		t.Run(name, func(t *testing.T) { b.refused(400, "invalid_catalog", "PUT /v1/catalog", body) })
+		t.Run(name, func(t *testing.T) { b.refused("400 invalid_catalog", "PUT /v1/catalog", body) })
 	}
-	b.refused(400, "invalid_catalog", "PUT /v1/catalog", shop, "Content-Type", "application/json")
-	b.refused(413, "body_too_large", "PUT /v1/catalog", "#"+strings.Repeat("x", 10<<20))
+	b.refused("400 invalid_catalog", "PUT /v1/catalog", shop, "Content-Type", "application/json")
+	b.refused("413 body_too_large", "PUT /v1/catalog", "#"+strings.Repeat("x", 10<<20))
 	if got := b.ok("GET /v1/catalog", ""); len(got["plans"].(map[string]any)) != 3 {
 		t.Errorf("got %v, want the catalogue as it was", got)
 	}
@@ -47,8 +48,8 @@ func TestAChangedPlanGetsANewVersion(t *testing.T) {
 	if strings.Join(got, " ") != "v newest vv" {
 		t.Errorf("got %v, want versions 1 and 2, the second the newest", got)
 	}
-	b.refused(412, "revision_mismatch", "PUT /v1/catalog", shop, "If-Match", before.header.Get("ETag"))
-	b.refused(400, "bad_request", "PUT /v1/customers/acme/subscriptions/pinned", `{"plan":"team","plan_version":3}`)
+	b.refused("412 revision_mismatch", "PUT /v1/catalog", shop, "If-Match", before.header.Get("ETag"))
+	b.refused("400 bad_request", "PUT /v1/customers/acme/subscriptions/pinned", `{"plan":"team","plan_version":3}`)
 }
 
 func TestAnEqualCatalogueIsNotWrittenAgain(t *testing.T) {
@@ -84,15 +85,7 @@ func TestTheDifferenceNamesWhoseEntitlementsChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{t: t, url: b.url, token: b.token}
-			var got []string
-			d := b.ok("PUT /v1/catalog?dry_run=true", strings.Replace(shop, tc.from, tc.to, 1))
-			for _, c := range d["customers"].([]any) {
-				c := c.(map[string]any)
-				for _, change := range c["changes"].([]any) {
-					got = append(got, c["customer"].(string)+":"+change.(map[string]any)["feature"].(string))
-				}
-			}
-			if strings.Join(got, " ") != tc.want {
+			if got := changes(b.ok("PUT /v1/catalog?dry_run=true", strings.Replace(shop, tc.from, tc.to, 1))); got != tc.want {
 				t.Errorf("got %v, want %s", got, tc.want)
 			}
 		})
@@ -108,13 +101,15 @@ func TestWhatIsInUseCannotBeDropped(t *testing.T) {
 	b.ok("PUT /v1/customers/x/subscriptions/s", `{"plan":"free","overrides":{"sso":true},
 		"changes":[{"at":"2030-01-01T00:00:00Z","plan":"gone","addons":[{"key":"extra"}]}]}`)
 	without := map[string]string{
-		"plans.gone":   strings.Replace(shop, "  gone: {allow: {sso: true}}\n", "", 1),
-		"addons.extra": strings.Replace(shop, "  extra: {allow: {calls: {limit: 50}}}\n", "  other: {allow: {sso: true}}\n", 1),
-		"features.sso": strings.NewReplacer("  sso: {type: boolean}\n", "", "sso: false, ", "", "sso: true", "tier: gold").Replace(shop),
+		"plans.gone": strings.Replace(shop, "  gone: {allow: {sso: true}}\n", "", 1),
+		"addons.extra": strings.Replace(shop,
+			"  extra: {allow: {calls: {limit: 50}}}\n", "  other: {allow: {sso: true}}\n", 1),
+		"features.sso": strings.NewReplacer(
+			"  sso: {type: boolean}\n", "", "sso: false, ", "", "sso: true", "tier: gold").Replace(shop),
 	}
 	for path, body := range without {
 		for _, query := range []string{"", "?dry_run=true"} {
-			got := b.refused(409, "in_use", "PUT /v1/catalog"+query, body)
+			got := b.refused("409 in_use", "PUT /v1/catalog"+query, body)
 			if !strings.Contains(got, `"path":"`+path+`"`) || !strings.Contains(got, `"customer":"x"`) {
 				t.Errorf("%s: got %s, want customer x and its path", path, got)
 			}
@@ -129,8 +124,20 @@ func TestWhatIsInUseCannotBeDropped(t *testing.T) {
 	}
 	b.ok("PUT /v1/customers/y", `{}`)
 	b.ok("PUT /v1/catalog", without["plans.gone"])
-	got := b.refused(400, "bad_request", "PUT /v1/customers/y/subscriptions/s", `{"plan":"gone"}`)
+	got := b.refused("400 bad_request", "PUT /v1/customers/y/subscriptions/s", `{"plan":"gone"}`)
 	if !strings.Contains(got, `"path":"plan"`) {
 		t.Errorf("got %s, want the path", got)
 	}
+}
+
+// changes lists whose what would change.
+func changes(diff map[string]any) string {
+	var out []string
+	for _, c := range diff["customers"].([]any) {
+		c := c.(map[string]any)
+		for _, change := range c["changes"].([]any) {
+			out = append(out, c["customer"].(string)+":"+change.(map[string]any)["feature"].(string))
+		}
+	}
+	return strings.Join(out, " ")
 }

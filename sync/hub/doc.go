@@ -1,4 +1,5 @@
-// Package hub answers the vendor: it takes catalogues, customers and subscriptions over HTTP, and writes them to the log.
+// Package hub answers what the vendor sells and to whom: it takes catalogues, customers and subscriptions over HTTP,
+// and writes them to the log.
 //
 // It is stateless: everything it knows stands in two logs, the documents that sidecars follow and the books that only
 // hubs follow (tokens). It keeps a view of both for lists, searches and differences, and never decides by the view

@@ -214,5 +214,6 @@ func (v *view) vet(old catalog.Uses, c catalog.Customer) error {
 
 // notFound says that there is no such customer.
 func notFound(id string) *problem {
-	return refuse(http.StatusNotFound, "customer_not_found", "there is no customer %q; PUT /v1/customers/{id} makes one", id)
+	return refuse(http.StatusNotFound, "customer_not_found",
+		"there is no customer %q; PUT /v1/customers/{id} makes one", id)
 }

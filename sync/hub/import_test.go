@@ -23,7 +23,7 @@ func TestAnImportAppliesEveryGoodLineAndNothingOfAFaultyOne(t *testing.T) {
 		`{"id":"g/h","group":"eu","subscriptions":{}}`,
 	}, "\n")
 	dry := b.ok("POST /v1/import?dry_run=true", body)
-	b.refused(404, "customer_not_found", "GET /v1/customers/a", "")
+	b.refused("404 customer_not_found", "GET /v1/customers/a", "")
 	got := b.ok("POST /v1/import", body)
 	for _, doc := range []map[string]any{dry, got} {
 		if doc["created"] != 3.0 || doc["updated"] != 1.0 || doc["failed"] != 6.0 {
@@ -49,15 +49,15 @@ func TestAnImportAppliesEveryGoodLineAndNothingOfAFaultyOne(t *testing.T) {
 	if g := b.ok("GET /v1/customers/g%2Fh", ""); g["group"] != "eu" {
 		t.Errorf("got %v, want group eu", g)
 	}
-	b.refused(404, "customer_not_found", "GET /v1/customers/c", "")
+	b.refused("404 customer_not_found", "GET /v1/customers/c", "")
 }
 
 // lines is an import of n customers.
 func lines(n int, plan string) string {
 	var out strings.Builder
 	for i := range n {
-		fmt.Fprintf(&out, `{"id":"c%d","name":"Customer %d","subscriptions":{"main":{"plan":%q,"starts_at":"2026-01-01T00:00:00Z"}}}`+"\n",
-			i, i, plan)
+		fmt.Fprintf(&out, `{"id":"c%d","name":"Customer %d","subscriptions":`+
+			`{"main":{"plan":%q,"starts_at":"2026-01-01T00:00:00Z"}}}`+"\n", i, i, plan)
 	}
 	return out.String()
 }
@@ -96,6 +96,6 @@ func TestAnImportWithAKeyIsCarriedOutOnce(t *testing.T) {
 	if again := b.ok("POST /v1/import", body, "Idempotency-Key", "k"); fmt.Sprint(again) != fmt.Sprint(first) {
 		t.Errorf("got %v, want %v", again, first)
 	}
-	b.refused(404, "customer_not_found", "GET /v1/customers/c1", "")
-	b.refused(422, "idempotency_key_reused", "POST /v1/import", body+"\n", "Idempotency-Key", "k")
+	b.refused("404 customer_not_found", "GET /v1/customers/c1", "")
+	b.refused("422 idempotency_key_reused", "POST /v1/import", body+"\n", "Idempotency-Key", "k")
 }

@@ -118,34 +118,26 @@ func (im *importer) Run(ctx context.Context) error {
 		return im.read(ctx, work, queue)
 	})
 	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() error {
-			for ch := range work {
-				im.parse(ch)
-				close(ch.ready)
-			}
-			return nil
-		})
+		group.Go(func() error { return each(work, im.parse) })
 	}
 	group.Go(func() error { // back into the order of the lines, so that the second of two is the one refused
 		defer close(out)
-		for ch := range queue {
-			if err := im.pass(ctx, ch, out); err != nil {
-				return err
-			}
-		}
-		return nil
+		return each(queue, func(ch *chunk) error { return im.pass(ctx, ch, out) })
 	})
 	for range importers {
-		group.Go(func() error {
-			for ch := range out {
-				if err := im.write(ctx, ch.lines); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		group.Go(func() error { return each(out, func(ch *chunk) error { return im.write(ctx, ch.lines) }) })
 	}
 	return group.Wait()
+}
+
+// each does something with every chunk until there is none or it fails.
+func each(chunks <-chan *chunk, do func(*chunk) error) error {
+	for ch := range chunks {
+		if err := do(ch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pass hands a chunk on once it is parsed.
@@ -165,7 +157,8 @@ func (im *importer) pass(ctx context.Context, ch *chunk, out chan<- *chunk) erro
 }
 
 // parse reads the lines of a chunk and holds them against the catalogue.
-func (im *importer) parse(ch *chunk) {
+func (im *importer) parse(ch *chunk) error {
+	defer close(ch.ready)
 	v, _ := im.h.shelf.load()
 	ch.lines = make([]importLine, 0, len(ch.raw))
 	for i, raw := range ch.raw {
@@ -190,6 +183,7 @@ func (im *importer) parse(ch *chunk) {
 		ch.lines = append(ch.lines, l)
 	}
 	ch.raw = nil
+	return nil
 }
 
 // distinct refuses what stood in an earlier line already.

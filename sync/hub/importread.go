@@ -27,12 +27,8 @@ func (im *importer) read(ctx context.Context, work, queue chan<- *chunk) error {
 			next.raw = append(next.raw, line)
 		}
 		if len(next.raw) > 0 && (err != nil || len(next.raw) == chunkLines || size > chunkBytes) {
-			for _, to := range []chan<- *chunk{queue, work} {
-				select {
-				case to <- next:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
+			if !send(ctx, next, queue) || !send(ctx, next, work) {
+				return ctx.Err()
 			}
 			next, size = &chunk{first: n + 1, ready: make(chan struct{})}, 0
 		}
@@ -40,6 +36,15 @@ func (im *importer) read(ctx context.Context, work, queue chan<- *chunk) error {
 			im.doc.Lines = n
 			return nil
 		}
+	}
+}
+
+func send(ctx context.Context, ch *chunk, to chan<- *chunk) bool {
+	select {
+	case to <- ch:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -215,7 +215,8 @@ func (h *Hub) begin(ctx context.Context) error {
 		secret, made = newSecret(), true
 	}
 	hash := sha256.Sum256([]byte(secret))
-	t := token{ID: "first", Name: "made with the log", Scopes: []string{scopeAdmin}, Hash: hash[:], CreatedAt: h.now().UTC()}
+	t := token{ID: "first", Name: "made with the log", Scopes: []string{scopeAdmin}, Hash: hash[:],
+		CreatedAt: h.now().UTC()}
 	value, err := t.encode()
 	if err != nil {
 		return err

@@ -54,5 +54,5 @@ func TestTheHubWorksOnNATS(t *testing.T) {
 	if e := b.entitlement("c9999", "calls"); e["limit"] != 100.0 {
 		t.Errorf("got %v, want the team plan's limit", e)
 	}
-	a.refused(409, "in_use", "PUT /v1/catalog", `{"features":{"sso":{"type":"boolean"}}}`)
+	a.refused("409 in_use", "PUT /v1/catalog", `{"features":{"sso":{"type":"boolean"}}}`)
 }

@@ -82,15 +82,14 @@ func (h *Hub) putSubscription(c *call) error {
 	if err != nil {
 		return err
 	}
-	return h.changeSubscription(c, func(_ *view, _ catalog.Subscription, _ bool) (*catalog.Subscription, bool, error) {
+	return h.changeSubscription(c, func(_ catalog.Subscription, _ bool) (*catalog.Subscription, bool, error) {
 		return &next, true, nil
 	})
 }
 
 // A subscriptionEdit decides what becomes of a subscription; nil: it is taken out. vetted asks for it to be held
 // against the catalogue: not where nothing new is named, so that a suspension never fails for what is old.
-type subscriptionEdit func(v *view, s catalog.Subscription, exists bool) (
-	next *catalog.Subscription, vetted bool, err error)
+type subscriptionEdit func(s catalog.Subscription, exists bool) (next *catalog.Subscription, vetted bool, err error)
 
 // changeSubscription applies an edit to the subscription that the path names. The body must have been read.
 func (h *Hub) changeSubscription(c *call, decide subscriptionEdit) error {
@@ -107,7 +106,7 @@ func (h *Hub) changeSubscription(c *call, decide subscriptionEdit) error {
 			return nil, notFound(id)
 		}
 		old, exists := cu.doc.Subscriptions[sub]
-		next, vetted, err := decide(v, old, exists)
+		next, vetted, err := decide(old, exists)
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +179,7 @@ func (h *Hub) listSubscriptions(c *call) error {
 }
 
 func (h *Hub) deleteSubscription(c *call) error {
-	return h.changeSubscription(c, func(_ *view, _ catalog.Subscription, exists bool) (*catalog.Subscription, bool, error) {
+	return h.changeSubscription(c, func(_ catalog.Subscription, exists bool) (*catalog.Subscription, bool, error) {
 		if !exists {
 			return nil, false, noSubscription(c.name("id"), c.name("sub"))
 		}

@@ -60,7 +60,8 @@ func (h *Hub) publish(ctx context.Context, v *view) error {
 	if err != nil || head != v.rev {
 		return err // more has come; the next tick has a newer view
 	}
-	_, err = h.docs.Put(ctx, newCommand(), replica.Put{Key: replica.DigestKey, Expect: v.digestRev, Value: v.digest.Encode()})
+	_, err = h.docs.Put(ctx, newCommand(),
+		replica.Put{Key: replica.DigestKey, Expect: v.digestRev, Value: v.digest.Encode()})
 	if errors.Is(err, replica.ErrConflict) {
 		return nil
 	}

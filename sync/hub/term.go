@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -51,8 +52,8 @@ func readAction(name string, n catalog.Node) (action, error) {
 	known, ok := map[string][]string{"suspend": {}, "resume": {}, "cancel": {"at"}, "renew": {"ends_at", "terms"},
 		"convert": nil, "extend": {"by", "ends_at", "trial_ends_at"}, "change": {"at"}}[name]
 	if !ok {
-		return a, refuse(404, "not_found", "there is no action %q; there are suspend, resume, cancel, renew, convert, "+
-			"extend and change", name)
+		return a, refuse(http.StatusNotFound, "not_found", "there is no action %q; there are "+
+			"suspend, resume, cancel, renew, convert, extend and change", name)
 	}
 	if n.Kind != catalog.Map {
 		return a, badRequest("the body must be a JSON object, or nothing")
@@ -67,7 +68,8 @@ func readAction(name string, n catalog.Node) (action, error) {
 			faults = append(faults, more...)
 		}
 		if name == "change" && len(set) == 0 && len(faults) == 0 {
-			faults = append(faults, catalog.Fault{Problem: "it changes nothing", Remedy: `name the fields, such as {"plan": "team"}`})
+			faults = append(faults, catalog.Fault{Problem: "it changes nothing",
+				Remedy: `name the fields, such as {"plan": "team"}`})
 		}
 	case "extend":
 		if a.end.IsZero() == (a.by == 0) && len(faults) == 0 {

@@ -160,8 +160,10 @@ func (h *Hub) changeToken(c *call, id string, decide func(old *token) (*token, e
 	if err != nil {
 		return err
 	}
-	if rev, ok, err := cmd.done(e.Recent); err != nil || ok {
-		return h.wroteToken(c, id, rev, "", err)
+	if rev, ok, err := cmd.done(e.Recent); err != nil {
+		return err
+	} else if ok {
+		return c.wroteToken(id, rev, "")
 	}
 	if err := c.precondition(liveRev(e)); err != nil {
 		return err
@@ -186,13 +188,13 @@ func (h *Hub) changeToken(c *call, id string, decide func(old *token) (*token, e
 	if err == nil {
 		err = h.keys.wait(ctx, rev)
 	}
-	return h.wroteToken(c, id, rev, secret(), logFault(err))
+	if err != nil {
+		return logFault(err)
+	}
+	return c.wroteToken(id, rev, secret())
 }
 
-func (h *Hub) wroteToken(c *call, id string, rev uint64, secret string, err error) error {
-	if err != nil {
-		return err
-	}
+func (c *call) wroteToken(id string, rev uint64, secret string) error {
 	c.w.Header().Set("ETag", etag(rev))
 	return c.answer(struct {
 		Revision uint64 `json:"revision"`

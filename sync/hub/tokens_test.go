@@ -62,7 +62,7 @@ func TestNobodyComesInWithoutAToken(t *testing.T) {
 		"bare": admin, "empty": "Bearer ", "a prefix": "Bearer " + admin[:10]} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{t: t, url: b.url}
-			b.refused(401, "unauthorized", "GET /v1/catalog", "", "Authorization", header)
+			b.refused("401 unauthorized", "GET /v1/catalog", "", "Authorization", header)
 			if r := b.call("GET /v1/catalog", "", "Authorization", header); r.header.Get("WWW-Authenticate") == "" {
 				t.Error("no WWW-Authenticate")
 			}
@@ -93,12 +93,12 @@ func TestATokensSecretIsShownOnceAndStoredNowhere(t *testing.T) {
 	ci.token = secret
 	ci.ok("GET /v1/customers", "")
 	fresh := b.ok("PUT /v1/tokens/ci", `{"scopes":["support"],"rotate":true}`)["token"].(string)
-	ci.refused(401, "unauthorized", "GET /v1/customers", "")
+	ci.refused("401 unauthorized", "GET /v1/customers", "")
 	ci.token = fresh
 	ci.ok("GET /v1/customers", "")
 	b.ok("DELETE /v1/tokens/ci", "")
-	ci.refused(401, "unauthorized", "GET /v1/customers", "")
-	b.refused(404, "token_not_found", "GET /v1/tokens/ci", "")
+	ci.refused("401 unauthorized", "GET /v1/customers", "")
+	b.refused("404 token_not_found", "GET /v1/tokens/ci", "")
 }
 
 func TestTokensExpire(t *testing.T) {
@@ -107,20 +107,20 @@ func TestTokensExpire(t *testing.T) {
 	short.token = b.ok("PUT /v1/tokens/x", `{"scope":"admin","expires_at":"2026-11-23T12:00:01Z"}`)["token"].(string)
 	short.ok("GET /v1/customers", "")
 	b.clock.Add(1000)
-	short.refused(401, "token_expired", "GET /v1/customers", "")
+	short.refused("401 token_expired", "GET /v1/customers", "")
 }
 
 func TestTheLastAdminTokenStays(t *testing.T) {
 	b := newBench(t)
-	b.refused(409, "last_admin_token", "DELETE /v1/tokens/first", "")
-	b.refused(409, "last_admin_token", "PUT /v1/tokens/first", `{"scopes":["support"]}`)
-	b.refused(409, "last_admin_token", "PUT /v1/tokens/first", `{"scopes":["admin"],"expires_at":"2030-01-01T00:00:00Z"}`)
+	b.refused("409 last_admin_token", "DELETE /v1/tokens/first", "")
+	b.refused("409 last_admin_token", "PUT /v1/tokens/first", `{"scopes":["support"]}`)
+	b.refused("409 last_admin_token", "PUT /v1/tokens/first", `{"scopes":["admin"],"expires_at":"2030-01-01T00:00:00Z"}`)
 	second := b.made("second", `"admin"`)
 	second.ok("DELETE /v1/tokens/first", "")
-	second.refused(409, "last_admin_token", "DELETE /v1/tokens/second", "")
+	second.refused("409 last_admin_token", "DELETE /v1/tokens/second", "")
 	for body, want := range map[string]string{`{}`: "scopes", `{"scopes":["root"]}`: "root", `{"scopes":"admin"}`: "list",
 		`{"scope":"admin","x":1}`: `"path":"x"`, `[]`: "mapping"} {
-		if got := second.refused(400, "bad_request", "PUT /v1/tokens/x", body); !strings.Contains(got, want) {
+		if got := second.refused("400 bad_request", "PUT /v1/tokens/x", body); !strings.Contains(got, want) {
 			t.Errorf("%s: got %s, want %s", body, got, want)
 		}
 	}

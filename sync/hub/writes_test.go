@@ -23,9 +23,10 @@ func TestARepeatedWriteIsAppliedOnce(t *testing.T) {
 	if got := b.ok("GET "+sub, "")["ends_at"]; got != "2026-12-02T00:00:00Z" {
 		t.Errorf("got %v, want one day more", got)
 	}
-	b.refused(422, "idempotency_key_reused", "POST "+sub+"/extend", `{"by":"2d"}`, "Idempotency-Key", "k")
-	b.refused(422, "idempotency_key_reused", "DELETE "+sub, "", "Idempotency-Key", "k")
-	if other := b.made("other", `"provision"`); other.ok("POST "+sub+"/extend", `{"by":"1d"}`, "Idempotency-Key", "k")["revision"] == first {
+	b.refused("422 idempotency_key_reused", "POST "+sub+"/extend", `{"by":"2d"}`, "Idempotency-Key", "k")
+	b.refused("422 idempotency_key_reused", "DELETE "+sub, "", "Idempotency-Key", "k")
+	other := b.made("other", `"provision"`)
+	if other.ok("POST "+sub+"/extend", `{"by":"1d"}`, "Idempotency-Key", "k")["revision"] == first {
 		t.Error("two callers share a key")
 	}
 	extend("l")
@@ -36,11 +37,12 @@ func TestARepeatedWriteIsAppliedOnce(t *testing.T) {
 	if again := b.ok("DELETE "+sub, "", "Idempotency-Key", "d")["revision"]; again != gone {
 		t.Errorf("got %v, want %v", again, gone)
 	}
-	cat := b.ok("PUT /v1/catalog", shop+"  second: {allow: {sso: true}}\n", "Idempotency-Key", "c")["revision"]
-	if again := b.ok("PUT /v1/catalog", shop+"  second: {allow: {sso: true}}\n", "Idempotency-Key", "c")["revision"]; again != cat {
+	const more = shop + "  second: {allow: {sso: true}}\n"
+	cat := b.ok("PUT /v1/catalog", more, "Idempotency-Key", "c")["revision"]
+	if again := b.ok("PUT /v1/catalog", more, "Idempotency-Key", "c")["revision"]; again != cat {
 		t.Errorf("got %v, want %v", again, cat)
 	}
-	b.refused(422, "idempotency_key_reused", "PUT /v1/catalog", shop, "Idempotency-Key", "c")
+	b.refused("422 idempotency_key_reused", "PUT /v1/catalog", shop, "Idempotency-Key", "c")
 	b.ok("PUT /v1/customers/new", `{}`, "Idempotency-Key", "n")
 	b.ok("DELETE /v1/customers/new", "", "Idempotency-Key", "m")
 	b.ok("DELETE /v1/customers/new", "", "Idempotency-Key", "m")
@@ -69,11 +71,11 @@ func TestPreconditions(t *testing.T) {
 		t.Errorf("got %d, want 304", same.status)
 	}
 	b.ok("PUT /v1/customers/acme", `{"name":"A"}`, "If-Match", tag)
-	b.refused(412, "revision_mismatch", "PUT /v1/customers/acme", `{"name":"B"}`, "If-Match", tag)
-	b.refused(412, "revision_mismatch", "DELETE /v1/customers/acme", "", "If-Match", tag)
-	b.refused(412, "revision_mismatch", "PUT /v1/customers/acme/subscriptions/main", `{"plan":"team"}`, "If-Match", tag)
-	b.refused(412, "revision_mismatch", "PUT /v1/customers/new", `{}`, "If-Match", "*")
-	b.refused(412, "already_exists", "PUT /v1/customers/acme", `{}`, "If-None-Match", "*")
+	b.refused("412 revision_mismatch", "PUT /v1/customers/acme", `{"name":"B"}`, "If-Match", tag)
+	b.refused("412 revision_mismatch", "DELETE /v1/customers/acme", "", "If-Match", tag)
+	b.refused("412 revision_mismatch", "PUT /v1/customers/acme/subscriptions/main", `{"plan":"team"}`, "If-Match", tag)
+	b.refused("412 revision_mismatch", "PUT /v1/customers/new", `{}`, "If-Match", "*")
+	b.refused("412 already_exists", "PUT /v1/customers/acme", `{}`, "If-None-Match", "*")
 	b.ok("PUT /v1/customers/new", `{}`, "If-None-Match", "*")
 }
 
@@ -102,8 +104,8 @@ func TestACustomerMovesBetweenGroups(t *testing.T) {
 	}
 	b.ok("PUT /v1/customers/acme", `{"group":"eu"}`)
 	b.ok("DELETE /v1/customers/acme", "")
-	b.refused(404, "customer_not_found", "GET /v1/customers/acme", "")
-	b.refused(400, "bad_request", "PUT /v1/customers/acme", `{"group":"e u"}`)
+	b.refused("404 customer_not_found", "GET /v1/customers/acme", "")
+	b.refused("400 bad_request", "PUT /v1/customers/acme", `{"group":"e u"}`)
 	b.ok("PUT /v1/customers/acme", `{"group":"us"}`)
 }
 
