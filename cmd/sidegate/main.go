@@ -101,6 +101,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 			root.AddCommand(a.build(c))
 		}
 	}
+	root.AddCommand(a.benchCommand())
 	return root
 }
 

@@ -1,0 +1,46 @@
+# Everything a developer or a build machine runs. Needs Go, gcc (for the race detector), make and git.
+
+GO      ?= go
+BUILD   := build
+FUZZ    ?= 5s
+RESULTS := bench/results
+
+.PHONY: run build test check fuzz bench soak clean
+
+run: build ## build, and start everything on this machine
+	./$(BUILD)/sidegate dev
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BUILD)/sidegate ./cmd/sidegate
+
+test: ## all tests, and each fuzz target for a few seconds
+	$(GO) test -timeout 15m ./...
+	$(MAKE) --no-print-directory fuzz FUZZ=3s
+
+check: ## format, vet, staticcheck, house rules, race detector
+	@test -z "$$(gofmt -l .)" || { echo "gofmt:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -run 'House' ./cmd/sidegate
+	$(GO) test -race -timeout 15m ./checker/... ./replica/... ./sync/...
+
+fuzz: ## every fuzz target in turn, FUZZ long
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -h '^func Fuzz' $$dir/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9]*\).*/\1/'); do \
+			echo "fuzz $$dir $$target $(FUZZ)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ) $$dir >$(BUILD)-fuzz.log 2>&1 || { cat $(BUILD)-fuzz.log; exit 1; }; \
+		done; \
+	done; rm -f $(BUILD)-fuzz.log
+
+bench: build ## every figure of the README, into bench/results
+	mkdir -p $(RESULTS)
+	$(GO) test -run '^$$' -bench . -benchtime 1s -count 3 ./checker ./checker/index | tee $(RESULTS)/core.txt
+	./$(BUILD)/sidegate bench all --json $(RESULTS)/bench.json | tee $(RESULTS)/bench.txt
+
+soak: build ## long campaigns: ten million cases against the oracle, every fuzz target for minutes
+	mkdir -p $(RESULTS)
+	SIDEGATE_ORACLE_CASES=10000000 $(GO) test -v -timeout 3h -run Oracle ./checker/... | tee $(RESULTS)/oracle.txt
+	$(MAKE) --no-print-directory fuzz FUZZ=5m
+
+clean:
+	rm -rf $(BUILD)
