@@ -25,7 +25,7 @@ type Start struct {
 // Run imports the world, starts a sidecar on an empty disk, then again and again on the warm one.
 func (s Bootstrap) Run(ctx context.Context) (Start, error) {
 	out := Start{Customers: s.Customers}
-	p, err := newPlant(ctx, s.Program, pins{hub: anyCore})
+	p, err := newPlant(ctx, s.Program, anyCore)
 	if err != nil {
 		return out, err
 	}

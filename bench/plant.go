@@ -27,17 +27,14 @@ type plant struct {
 	client  http.Client
 }
 
-// pins says on which cores the two sides run.
-type pins struct{ hub, sidecar int }
-
-// newPlant starts a hub with an embedded log and applies the sample catalogue.
-func newPlant(ctx context.Context, program string, at pins) (*plant, error) {
+// newPlant starts a hub with an embedded log on a core and applies the sample catalogue.
+func newPlant(ctx context.Context, program string, core int) (*plant, error) {
 	dir, err := os.MkdirTemp("", "sidegate-bench-")
 	if err != nil {
 		return nil, err
 	}
 	p := &plant{program: program, dir: dir}
-	p.hub, err = start(ctx, launch{program: program, core: at.hub, env: []string{"SIDEGATE_TOKEN=" + token},
+	p.hub, err = start(ctx, launch{program: program, core: core, env: []string{"SIDEGATE_TOKEN=" + token},
 		args: []string{"hub", "--embed-nats", "--data", filepath.Join(dir, "hub"), "--hub-listen", "127.0.0.1:0",
 			"--nats-listen", "127.0.0.1:0"}})
 	if err != nil {

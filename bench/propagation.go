@@ -29,7 +29,7 @@ type Spread struct {
 
 // Run makes the changes and waits for each to show, asking with min_revision.
 func (s Propagation) Run(ctx context.Context) (Spread, error) {
-	p, err := newPlant(ctx, s.Program, pins{hub: anyCore})
+	p, err := newPlant(ctx, s.Program, anyCore)
 	if err != nil {
 		return Spread{}, err
 	}

@@ -55,7 +55,7 @@ type rival struct {
 
 // Run measures GET and POST over TCP and GET over a Unix socket.
 func (s Throughput) Run(ctx context.Context) ([]Compared, error) {
-	p, err := newPlant(ctx, s.Program, pins{hub: clientCore})
+	p, err := newPlant(ctx, s.Program, clientCore)
 	if err != nil {
 		return nil, err
 	}

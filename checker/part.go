@@ -44,9 +44,12 @@ func (p *part) own() *Allowance {
 	return p.planned
 }
 
-// before orders parts by start, then by id.
-func (p *part) before(o *part) bool {
-	return p.startsAt < o.startsAt || p.startsAt == o.startsAt && bytes.Compare(p.id, o.id) < 0
+// suit makes the value one that the feature can hold. It tells whether it can: an allowance that was written for what
+// the feature used to be says nothing any more.
+func (a *Allowance) suit(f *Feature) bool {
+	had := !a.Value.IsZero()
+	a.Value = f.holds(a.Value)
+	return !had || !a.Value.IsZero()
 }
 
 // grants tells whether an allowance grants something of a feature.
@@ -76,6 +79,11 @@ func (t *tally) read(body []byte, p *part) bool {
 	if r.bad || !p.phase.read(current) {
 		return false
 	}
+	return t.weigh(p)
+}
+
+// weigh fills p from its phase. It answers whether the subscription mentions the feature in it.
+func (t *tally) weigh(p *part) bool {
 	p.plan = t.held.World.Plan(p.phase.plan, p.phase.version)
 	t.readOwn(p)
 	t.readAddons(p)
@@ -97,8 +105,10 @@ func (t *tally) readOwn(p *part) {
 			continue
 		}
 		if readAllowance(body, &p.override) {
-			p.override.Value = f.holds(p.override.Value)
 			p.replaced = true
+			if !p.override.suit(f) {
+				p.override = Allowance{}
+			}
 		}
 		return
 	}
@@ -127,8 +137,8 @@ func (t *tally) readAddons(p *part) {
 	}
 }
 
-// judge finds the state of a subscription that mentions the feature.
-func (t *tally) judge(p *part) {
+// judge finds the state of a subscription that mentions the feature, at a moment within its phase.
+func (t *tally) judge(p *part, now int64) {
 	ph := &p.phase
 	p.inGrace, p.onTrial = false, false
 	trialing := ph.status() == Trialing
@@ -137,11 +147,11 @@ func (t *tally) judge(p *part) {
 		p.state = Suspended
 	case ph.status() == CancelledStatus:
 		p.state = Cancelled
-	case t.now < p.startsAt:
+	case now < p.startsAt:
 		p.state = NotStarted
-	case trialing && ph.flags&phaseActivate == 0 && t.now >= ph.trialEndsAt:
+	case trialing && ph.flags&phaseActivate == 0 && now >= ph.trialEndsAt:
 		p.state = TrialExpired
-	case ph.endsAt != 0 && t.now >= satAdd(ph.endsAt, ph.grace):
+	case ph.endsAt != 0 && now >= satAdd(ph.endsAt, ph.grace):
 		p.state = Expired
 	case ph.environments != nil && !t.inEnvironment(ph.environments):
 		p.state = EnvironmentNotAllowed
@@ -151,8 +161,8 @@ func (t *tally) judge(p *part) {
 		p.state = DeviceNotActivated
 	default:
 		p.state = Undecided
-		p.inGrace = ph.endsAt != 0 && t.now >= ph.endsAt || ph.status() == PastDue
-		p.onTrial = !p.inGrace && trialing && t.now < ph.trialEndsAt
+		p.inGrace = ph.endsAt != 0 && now >= ph.endsAt || ph.status() == PastDue
+		p.onTrial = !p.inGrace && trialing && now < ph.trialEndsAt
 	}
 }
 
@@ -175,36 +185,38 @@ func (t *tally) atVersion(constraint []byte) bool {
 	return covered && err == nil
 }
 
-// ends is when a live subscription stops being live by itself, scheduled changes included; 0: never. A change that
-// takes the feature away without ending the subscription is not looked for.
-func (p *part) ends() int64 {
-	ph, r := p.phase, reader{b: p.phases}
-	for {
-		stop := ph.stops(p.startsAt)
-		if len(r.b) == 0 || r.bad {
-			return stop
-		}
-		next := phaseView{}
-		if !next.read(r.bytes()) {
-			return stop
-		}
-		if stop != 0 && stop <= next.from {
-			return stop
-		}
-		if s := next.stops(next.from); s != 0 && s <= next.from {
-			return next.from
-		}
-		ph = next
+// ends is when a live subscription stops being live, or stops mentioning the feature, by itself: scheduled changes are
+// followed. 0: never.
+func (t *tally) ends(p *part) int64 {
+	if len(p.phases) == 0 {
+		return p.phase.stops()
 	}
+	later, r, stop := *p, reader{b: p.phases}, p.phase.stops()
+	for len(r.b) > 0 {
+		next := r.bytes()
+		if r.bad || stop != 0 && stop < phaseFromOf(next) || !later.phase.read(next) {
+			return stop
+		}
+		from := later.phase.from
+		if after := r; len(after.b) > 0 && phaseFromOf(after.bytes()) == from {
+			continue // overtaken at once
+		}
+		if !t.weigh(&later) {
+			return from
+		}
+		// A change at the very end goes first: it may be the renewal.
+		if t.judge(&later, from); !later.live() {
+			return from
+		}
+		stop = later.phase.stops()
+	}
+	return stop
 }
 
-// stops is when a phase alone would stop being live; from if it is not live at all.
-func (v *phaseView) stops(from int64) int64 {
+// stops is when a phase that is live would stop being live, if no change came; 0: never.
+func (v *phaseView) stops() int64 {
 	stop := int64(0)
-	switch {
-	case v.status() == SuspendedStatus || v.status() == CancelledStatus:
-		return from
-	case v.status() == Trialing && v.flags&phaseActivate == 0:
+	if v.status() == Trialing && v.flags&phaseActivate == 0 {
 		stop = v.trialEndsAt
 	}
 	if v.endsAt == 0 {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"os"
@@ -363,6 +364,9 @@ func FuzzCatalogue(f *testing.F) {
 		n, err := ParseJSON(data)
 		if err != nil {
 			return
+		}
+		if !json.Valid(data) || !json.Valid(n.JSON()) {
+			t.Fatalf("%q was taken as %s", data, n.JSON())
 		}
 		if c, err := ReadCatalogue(n); err == nil {
 			back, err := DecodeCatalogue(EncodeCatalogue(c))

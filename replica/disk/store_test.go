@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -18,8 +17,6 @@ import (
 	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/replica"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 func at(dir string) Options {
 	return Options{Dir: dir, Now: time.Now}

@@ -49,6 +49,8 @@ type Hub struct {
 	// turns let writers of one customer queue here instead of conflicting in the log.
 	turns [64]sync.Mutex
 	seed  maphash.Seed
+
+	tendEvery time.Duration
 }
 
 // New makes a hub. It touches nothing before Run.
@@ -68,7 +70,7 @@ func New(o Options) (*Hub, error) {
 		o.Now = time.Now
 	}
 	h := &Hub{opts: o, docs: o.Docs, books: o.Books, now: o.Now, log: o.Log, shelf: newShelf(), keys: newKeyring(),
-		ready: make(chan struct{}), seed: maphash.MakeSeed()}
+		ready: make(chan struct{}), seed: maphash.MakeSeed(), tendEvery: tendEvery}
 	h.tails = [2]*follow.Follower{
 		follow.New(follow.Options{Log: o.Docs, Watch: h.shelf, Now: o.Now, Logger: o.Log.With("log", "docs")}),
 		follow.New(follow.Options{Log: o.Books, Watch: h.keys, Now: o.Now, Logger: o.Log.With("log", "books")}),

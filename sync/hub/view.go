@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"sync"
 
@@ -39,6 +40,7 @@ type view struct {
 	names     *checker.Names // not to be changed; Clone it
 	digest    follow.Digest
 	digestRev uint64 // revision of the digest's document; 0: there is none
+	digested  bool   // that digest is of the revision before its own, so that followers can compare it
 }
 
 type planKey struct {
@@ -101,8 +103,16 @@ func (s *shelf) Apply(e replica.Entry) {
 		}
 	case replica.KindMeta:
 		if e.Key == replica.DigestKey {
-			s.next.digestRev = liveRev(e)
+			s.digest(e)
 		}
+	}
+}
+
+func (s *shelf) digest(e replica.Entry) {
+	var d follow.Digest
+	s.next.digestRev, s.next.digested = liveRev(e), false
+	if before, _ := s.load(); len(e.Value) > 0 && before != nil && json.Unmarshal(e.Value[1:], &d) == nil {
+		s.next.digested = d.Revision == before.rev
 	}
 }
 
