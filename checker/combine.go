@@ -80,11 +80,10 @@ func (t *tally) overrun(v *verdict, l limits) {
 	if v.d.Unlimited {
 		return
 	}
-	after := satAdd(max(0, t.held.Use.Used), max(0, t.ask.Quantity))
 	room := satAdd(v.d.Limit, v.d.Grants)
 	switch {
-	case after <= room:
-	case l.overdraft > 0 && after <= satAdd(room, l.overdraft):
+	case t.fits(room):
+	case t.fits(satAdd(room, l.overdraft)):
 		v.allowed = Overdraft
 	case l.soft:
 		v.allowed = Overage

@@ -174,7 +174,7 @@ func (t *tally) scan(p *part, subs *reader) bool {
 	for len(subs.b) > 0 && !subs.bad {
 		body := subs.bytes()
 		if !subs.bad && t.read(body, p) {
-			t.judge(p)
+			t.judge(p, t.now)
 			return true
 		}
 	}
@@ -307,7 +307,7 @@ func (t *tally) seat(v *verdict) {
 		}
 		return
 	}
-	if satAdd(max(0, use.Used), max(0, t.ask.Quantity)) <= d.Limit {
+	if t.fits(d.Limit) {
 		return
 	}
 	v.reason = LimitReached
@@ -316,12 +316,17 @@ func (t *tally) seat(v *verdict) {
 	}
 }
 
+// fits tells whether the quantity asked for fits into a room of which some is used.
+func (t *tally) fits(room int64) bool {
+	return max(0, t.ask.Quantity) <= room-max(0, t.held.Use.Used)
+}
+
 // expiry is when the last of the counted subscriptions ends; 0: one does not.
 func (t *tally) expiry() int64 {
 	last := int64(0)
 	var w walk
 	for p := t.each(&w); p != nil; p = t.each(&w) {
-		end := p.ends()
+		end := t.ends(p)
 		if end == 0 {
 			return 0
 		}

@@ -69,7 +69,7 @@ func (e *explainer) explain(h *Held, ask *Ask, now int64) {
 		var p part
 		body := all.bytes()
 		mentions := t.read(body, &p)
-		t.judge(&p)
+		t.judge(&p, t.now)
 		e.subscription(customer+" subscriptions/"+string(p.id), &p, mentions)
 	}
 	t.beyond = subs
