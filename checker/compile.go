@@ -143,7 +143,10 @@ func (w *World) compile(allow []Grantable) ([]Grantable, slots) {
 			continue
 		}
 		g := allow[i]
-		g.Value = f.normal(f.holds(g.Value))
+		if !g.suit(f) {
+			continue
+		}
+		g.Value = f.normal(g.Value)
 		kept = append(kept, g)
 	}
 	slices.SortFunc(kept, func(a, b Grantable) int { return int(a.Feature) - int(b.Feature) })

@@ -67,13 +67,19 @@ func TestReasonsHaveStableNames(t *testing.T) {
 
 func TestConfigValuesAreParsedByWhatTheFeatureTakes(t *testing.T) {
 	number, _ := JSONValue([]byte("100"))
+	text, _ := JSONValue([]byte(`"a"`))
 	w := NewWorld(WorldSpec{
 		Features: []Feature{
 			{ID: 0, Key: "size", Type: Config},
 			{ID: 1, Key: "tier", Type: Config, Values: []string{"a", "1"}, Ordered: true},
 			{ID: 2, Key: "where", Type: Config, Values: []string{"eu", "us"}},
+			{ID: 3, Key: "mixed", Type: Config},
 		},
-		Plans: []PlanSpec{{Newest: true, Plan: Plan{Key: "p", Allow: []Grantable{{0, Allowance{Value: number}}}}}},
+		Plans: []PlanSpec{
+			{Newest: true, Plan: Plan{Key: "p",
+				Allow: []Grantable{{0, Allowance{Value: number}}, {3, Allowance{Value: number}}}}},
+			{ID: 1, Newest: true, Plan: Plan{Key: "q", Allow: []Grantable{{3, Allowance{Value: text}}}}},
+		},
 	})
 	for name, tc := range map[string]struct {
 		feature, text string
@@ -91,6 +97,8 @@ func TestConfigValuesAreParsedByWhatTheFeatureTakes(t *testing.T) {
 		"several members of a set": {"where", `["us","eu"]`, `["us","eu"]`},
 		"not a member":             {"where", `["us","au"]`, ""},
 		"invalid UTF-8":            {"where", "\xff", ""},
+		"a number for mixed ones":  {"mixed", "1", "1"},
+		"a text for mixed ones":    {"mixed", "a", `"a"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, err := w.Feature([]byte(tc.feature)).ParseText([]byte(tc.text))

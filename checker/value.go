@@ -147,8 +147,8 @@ func (f *Feature) ParseText(text []byte) (Value, error) {
 // fit checks an asked value against what the feature takes.
 func (f *Feature) fit(v Value) (Value, error) {
 	switch {
-	case f.Values == nil && (f.kind == noValue || f.kind == v.kind || f.kind == listValue):
-		return v, nil
+	case f.Values == nil && slices.Contains([]kind{noValue, mixedValues, listValue, v.kind}, f.kind):
+		return v, nil // of a list also one item is asked for
 	case f.Values == nil:
 		return Value{}, fmt.Errorf("it must be %s, as feature %q holds", kindNames[f.kind], f.Key)
 	case v.kind == textValue:
@@ -198,10 +198,23 @@ func (f *Feature) holds(v Value) Value {
 		if v.rank == 0 {
 			return Value{}
 		}
-	case f.Values != nil && (f.Ordered || v.kind != listValue):
+	case f.Values != nil && (f.Ordered || v.kind != listValue || f.lostAll(v.json)):
 		return Value{}
 	}
 	return v
+}
+
+// lostAll tells whether a list has members and the feature knows none of them. One that keeps some is held without
+// the others.
+func (f *Feature) lostAll(list []byte) bool {
+	item, rest := nextItem(list)
+	for lost := item != nil; lost; item, rest = nextItem(rest) {
+		if item == nil {
+			return true
+		}
+		lost = f.rankOf(item) == 0
+	}
+	return false
 }
 
 // normal is a held value as an answer shows it: of a set always the list in the order of Values.
