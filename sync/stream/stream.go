@@ -99,14 +99,16 @@ func (s *Stream) connected() {
 	s.log.Info("connected to NATS")
 }
 
-// disconnected ends the waiting for answers, which will not come.
+// disconnected ends the waiting for answers, which will not come. err is nil where this side closes the connection.
 func (s *Stream) disconnected(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, cancel := range s.waits {
 		cancel()
 	}
-	s.log.Warn("connection to NATS lost", "error", err)
+	if err != nil {
+		s.log.Warn("connection to NATS lost", "error", err)
+	}
 }
 
 // wait gives a context for one answer of the server. It ends early if the connection is lost. Release it.
