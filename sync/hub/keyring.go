@@ -216,7 +216,7 @@ func (h *Hub) begin(ctx context.Context) error {
 	}
 	hash := sha256.Sum256([]byte(secret))
 	t := token{ID: "first", Name: "made with the log", Scopes: []string{scopeAdmin}, Hash: hash[:],
-		CreatedAt: h.now().UTC()}
+		CreatedAt: h.now().UTC().Truncate(time.Second)}
 	value, err := t.encode()
 	if err != nil {
 		return err
