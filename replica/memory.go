@@ -155,30 +155,39 @@ func (m *Memory) Head(ctx context.Context) (Lineage, uint64, error) {
 func (m *Memory) Snapshot(ctx context.Context, f Filter) (Lineage, uint64, iter.Seq2[Entry, error]) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	entries := m.after(0, f)
+	entries := m.entries(m.after(0, f))
 	return m.lineage, m.rev, func(yield func(Entry, error) bool) {
 		for _, e := range entries {
 			if ctx.Err() != nil {
 				yield(Entry{}, ctx.Err())
 				return
 			}
-			if !yield(clone(e), nil) {
+			if !yield(e, nil) {
 				return
 			}
 		}
 	}
 }
 
-// after lists the followed documents above a revision that nothing has superseded, in order.
-func (m *Memory) after(from uint64, f Filter) []Entry {
+// after lists the places of the followed documents above a revision that nothing has superseded, in order.
+func (m *Memory) after(from uint64, f Filter) []int {
 	start := 1 + sort.Search(len(m.history)-1, func(i int) bool { return m.history[i+1].entry.Rev > from })
-	var found []Entry
-	for _, r := range m.history[start:] {
-		if r.next == 0 && f.Follows(r.group) {
-			found = append(found, r.entry)
+	var found []int
+	for at := start; at < len(m.history); at++ {
+		if r := &m.history[at]; r.next == 0 && f.Follows(r.group) {
+			found = append(found, at)
 		}
 	}
 	return found
+}
+
+// entries copies what stands at the places.
+func (m *Memory) entries(places []int) []Entry {
+	out := make([]Entry, len(places))
+	for i, at := range places {
+		out[i] = clone(m.history[at].entry)
+	}
+	return out
 }
 
 // Tail yields what was written after from. See Log.
@@ -210,7 +219,7 @@ type memoryTail struct {
 	log     *Memory
 	lineage Lineage
 	rev     uint64 // everything up to it was delivered
-	shown   int    // documents above rev that were delivered of an entry that is held
+	shown   int    // the last place that was delivered of an entry that is held; 0: none
 	filter  Filter
 	first   bool
 	cuts    int // how often the log was rolled back when rev was delivered
@@ -225,18 +234,16 @@ func (t *memoryTail) next() ([]Entry, <-chan struct{}, error) {
 		t.cuts = len(m.cuts)
 	}
 	lost := slices.ContainsFunc(m.cuts[t.cuts:], func(rev uint64) bool { return rev < t.rev })
+	lost = lost || t.shown > 0 && len(m.cuts) > t.cuts
 	if lost || m.lineage != t.lineage || m.rev < t.rev {
 		return nil, nil, ErrLineage
 	}
 	t.cuts = len(m.cuts)
-	found := m.after(t.rev, t.filter)
+	places := m.after(t.rev, t.filter)
 	if m.held >= 0 {
-		return t.half(found), m.changed, nil
+		return t.half(places), m.changed, nil
 	}
-	found = found[min(t.shown, len(found)):]
-	for i := range found {
-		found[i] = clone(found[i])
-	}
+	found := m.entries(t.unseen(places))
 	switch {
 	case len(found) > 0:
 		found[len(found)-1].Whole = true
@@ -248,17 +255,17 @@ func (t *memoryTail) next() ([]Entry, <-chan struct{}, error) {
 }
 
 // half answers the first documents of what is new, without an end.
-func (t *memoryTail) half(found []Entry) []Entry {
-	upTo := min(t.log.held, len(found))
-	if upTo <= t.shown {
-		return nil
+func (t *memoryTail) half(places []int) []Entry {
+	unseen := t.unseen(places[:min(t.log.held, len(places))])
+	if len(unseen) > 0 {
+		t.shown = unseen[len(unseen)-1]
 	}
-	var half []Entry
-	for _, e := range found[t.shown:upTo] {
-		half = append(half, clone(e))
-	}
-	t.shown = upTo
-	return half
+	return t.log.entries(unseen)
+}
+
+// unseen are the places that were not delivered yet.
+func (t *memoryTail) unseen(places []int) []int {
+	return places[sort.Search(len(places), func(i int) bool { return places[i] > t.shown }):]
 }
 
 // clone copies what a caller could otherwise change under the log.

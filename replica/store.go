@@ -26,7 +26,7 @@ type Cursor struct {
 	Lineage Lineage
 	Rev     uint64 // every entry up to it is in the snapshot
 	Groups  string // what was followed: Filter.String
-	Open    bool   // it lacks documents that were rewritten while it was taken; a Tail from Rev brings them
+	Open    bool   // a crash left it torn; a Tail from Rev brings what it lacks
 	At      int64  // unix milliseconds when the replica last knew itself at the log's head
 	Count   int    // documents that the digest covers
 	Digest  uint64 // sum of their DocHash
@@ -48,7 +48,8 @@ type Store interface {
 
 // A Generation is a snapshot being written while the old one stays in use.
 type Generation interface {
-	// Add writes more documents; no key twice.
+	// Add writes more documents. One that comes again, in a later call, replaces the earlier one; a tombstone takes it
+	// away.
 	Add(docs []StoredDoc) error
 	// Switch makes the generation durable and the one in use, and drops the old one.
 	Switch(cur Cursor) error

@@ -96,7 +96,6 @@ type head struct {
 	Nonce      string `json:"nonce"`
 	Revision   uint64 `json:"revision"`
 	Groups     string `json:"groups,omitempty"`
-	Open       bool   `json:"open,omitempty"`
 	Torn       bool   `json:"torn,omitempty"` // a commit of several steps had begun
 	At         int64  `json:"at"`
 	Count      int    `json:"count"`
@@ -104,13 +103,13 @@ type head struct {
 }
 
 func headOf(c replica.Cursor) head {
-	return head{Log: c.Lineage.Log, Created: c.Lineage.Created, Nonce: c.Lineage.Nonce, Revision: c.Rev, Groups: c.Groups, Open: c.Open,
+	return head{Log: c.Lineage.Log, Created: c.Lineage.Created, Nonce: c.Lineage.Nonce, Revision: c.Rev, Groups: c.Groups,
 		At: c.At, Count: c.Count, Digest: c.Digest}
 }
 
 func (h head) cursor(names []byte) replica.Cursor {
 	return replica.Cursor{Lineage: replica.Lineage{Log: h.Log, Created: h.Created, Nonce: h.Nonce}, Rev: h.Revision, Groups: h.Groups,
-		Open: h.Open || h.Torn, At: h.At, Count: h.Count, Digest: h.Digest, Names: names}
+		Open: h.Torn, At: h.At, Count: h.Count, Digest: h.Digest, Names: names}
 }
 
 func encodeHead(key []byte, h head) []byte {

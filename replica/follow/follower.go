@@ -165,6 +165,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		f.follow(ctx)
+		f.drop()
 		close(f.keep.ended)
 		return nil
 	})
@@ -213,6 +214,7 @@ func (f *Follower) load(ctx context.Context) {
 	f.heard.Store(cursor.At)
 	if !cursor.Open {
 		f.show(cursor.Rev)
+		f.beReady()
 	}
 }
 
@@ -227,6 +229,10 @@ func (f *Follower) show(revision uint64) {
 	}
 	customers := f.index.Load().Len()
 	f.note(func(s *Status) { s.Revision, s.Customers = revision, customers })
+}
+
+// beReady says that there is a view.
+func (f *Follower) beReady() {
 	select {
 	case <-f.ready:
 	default:
@@ -316,7 +322,7 @@ func (f *Follower) entry(e replica.Entry) error {
 	if e.Rev < f.cursor.Rev {
 		return fmt.Errorf("the log went back from %d to %d", f.cursor.Rev, e.Rev)
 	}
-	if f.index.Load().Revision() != e.Rev || e.Key != "" || f.cursor.Open {
+	if f.index.Load().Revision() != e.Rev || e.Key != "" || f.cursor.Open || f.keep.fresh != nil {
 		f.show(e.Rev)
 	}
 	f.cursor.Rev, f.cursor.Open = e.Rev, false
@@ -327,6 +333,7 @@ func (f *Follower) entry(e replica.Entry) error {
 	f.hear(e)
 	err := f.compare(e.Rev)
 	f.hand()
+	f.beReady() // a first snapshot is on disk by now
 	if err == nil && f.keep.revived.Swap(false) {
 		return errRevived
 	}

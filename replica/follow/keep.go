@@ -31,6 +31,7 @@ type keeper struct {
 	ended chan struct{} // closed when nothing will come any more
 	named int           // names in the store's table; following's own
 	fails int           // commits that failed in a row; under disk
+	fresh *generation   // a snapshot that is not whole yet; following's own, what it writes to under disk
 
 	revived atomic.Bool // the disk wants a new snapshot
 
@@ -56,6 +57,10 @@ func (k *keeper) reset(on bool) {
 
 // hand passes on what became whole.
 func (f *Follower) hand() {
+	if f.keep.fresh != nil {
+		f.adopt()
+		return
+	}
 	staged := f.staged
 	f.staged = f.staged[:0]
 	if f.o.Store == nil {
@@ -74,9 +79,8 @@ func (f *Follower) hand() {
 	if f.names.Len() != k.named {
 		names, k.named = f.names.Export(), f.names.Len()
 	}
-	k.cursor = replica.Cursor{Lineage: f.cursor.Lineage, Rev: f.cursor.Rev, At: f.heard.Load(), Count: f.m.count,
-		Digest: f.m.digest, Groups: f.cursor.Groups, Names: names}
-	k.dirty = true
+	k.cursor, k.dirty = f.stand(), true
+	k.cursor.Names = names
 	if len(staged) > 0 {
 		select {
 		case k.wake <- struct{}{}:
@@ -117,9 +121,9 @@ func (f *Follower) revive() {
 	k.disk.Lock()
 	defer k.disk.Unlock()
 	k.mu.Lock()
-	on := k.on
+	wanted := !k.on && k.fresh == nil
 	k.mu.Unlock()
-	if on {
+	if !wanted {
 		return
 	}
 	gen, err := f.o.Store.Renew()

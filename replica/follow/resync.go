@@ -14,47 +14,45 @@ const batch = 1000
 // errShrunk says that the log holds less than half of what is known.
 var errShrunk = errors.New("the log holds less than half of the customers that are known")
 
-// resync fetches everything anew beside what is served, and takes it over once it is complete: mark and sweep. The
-// view follows with the tail's first whole entry.
+// resync fetches everything anew beside what is served, and takes it over once it is complete: mark and sweep. View
+// and disk follow with the tail's first whole entry, so that a restart in between still has the old snapshot.
 func (f *Follower) resync(ctx context.Context) error {
-	f.keep.disk.Lock() // the committer has nothing to write until the new generation is there
-	defer f.keep.disk.Unlock()
+	begun := f.o.Now().UnixMilli()
 	lineage, revision, docs := f.o.Log.Snapshot(ctx, f.o.Filter)
 	m := newMirror(f.names, f.index.Begin())
 	m.txn.Empty()
-	gen := f.generation()
-	defer gen.abort()
+	f.drop()
 	var told []replica.Entry
 	for e, err := range docs {
 		if err != nil {
 			return fmt.Errorf("snapshot of the log: %w", err)
 		}
+		f.renew(begun)
 		doc, err := m.apply(e)
 		if err != nil {
 			f.alarm(AlarmDocument, "update this program: "+err.Error())
 			return err
 		}
-		if err := gen.add(doc); err != nil {
-			f.diskFault(err)
-			gen.abort()
+		if doc.Value != nil {
+			f.write(doc)
 		}
 		if f.o.Watch != nil {
 			told = append(told, e)
 		}
 	}
 	if known := max(f.index.Load().Len(), f.m.txn.Len()); m.txn.Len()*2 < known {
+		f.drop()
 		f.alarm(AlarmShrunk, fmt.Sprintf("the log has %d customers, %d are known and served on; restore the log, or empty "+
 			"this replica's data directory if the log is right", m.txn.Len(), known))
 		return errShrunk
 	}
 	f.calm(AlarmShrunk)
+	f.renew(begun) // of an empty log too
 	m.claim, m.last = nil, max(m.last, revision)
 	f.m, f.staged = m, nil
-	f.cursor = replica.Cursor{Lineage: lineage, Rev: revision, Open: true, At: f.heard.Load(), Count: m.count,
-		Digest: m.digest, Groups: f.o.Filter.String()}
+	f.cursor = replica.Cursor{Lineage: lineage, Rev: revision, Groups: f.o.Filter.String()}
 	f.note(func(s *Status) { s.Lineage = lineage })
 	f.tell(told)
-	f.switchTo(gen)
 	return nil
 }
 
@@ -69,67 +67,112 @@ func (f *Follower) tell(all []replica.Entry) {
 	}
 }
 
-// A generation is a snapshot on its way to the disk; the zero one goes nowhere.
+// A generation is a snapshot on its way to the disk.
 type generation struct {
-	to   replica.Generation
-	docs []replica.StoredDoc
+	to    replica.Generation // nil: it goes nowhere
+	docs  []replica.StoredDoc
+	begun int64 // unix milliseconds; what the log held then is in it once it is whole
 }
 
-func (f *Follower) generation() *generation {
+// renew begins a generation, unless there is one: not before the log has answered, for it costs much.
+func (f *Follower) renew(begun int64) {
+	k := f.keep
+	if k.fresh != nil {
+		return
+	}
+	k.disk.Lock()
+	defer k.disk.Unlock()
+	k.fresh = &generation{begun: begun}
 	if f.o.Store == nil {
-		return &generation{}
+		return
 	}
-	to, err := f.o.Store.Renew()
-	if err != nil {
+	var err error
+	if k.fresh.to, err = f.o.Store.Renew(); err != nil {
 		f.diskFault(err)
-		return &generation{}
 	}
-	return &generation{to: to}
 }
 
-func (g *generation) add(doc replica.StoredDoc) error {
-	if g.to == nil || doc.Value == nil {
-		return nil
+// write adds a document to the generation; a disk that does not take it is left alone.
+func (f *Follower) write(doc replica.StoredDoc) {
+	g := f.keep.fresh
+	if g.to == nil {
+		return
 	}
-	g.docs = append(g.docs, doc)
-	if len(g.docs) < batch {
-		return nil
+	if g.docs = append(g.docs, doc); len(g.docs) == batch {
+		f.keep.disk.Lock()
+		defer f.keep.disk.Unlock()
+		f.flush(g)
 	}
-	err := g.to.Add(g.docs)
-	g.docs = g.docs[:0]
-	return err
 }
 
-// abort drops what is not switched to.
+// flush writes what was added. The disk must be locked.
+func (f *Follower) flush(g *generation) {
+	if g.to == nil {
+		return
+	}
+	if err := g.to.Add(g.docs); err != nil {
+		f.diskFault(err)
+		g.abort()
+	}
+	g.docs = nil
+}
+
+// abort makes a generation go nowhere.
 func (g *generation) abort() {
 	if g.to != nil {
 		g.to.Abort()
 	}
-	*g = generation{}
+	g.to, g.docs = nil, nil
 }
 
-// switchTo makes a complete generation the one on disk, and the base of what is committed from now on.
-func (f *Follower) switchTo(g *generation) {
-	f.keep.reset(g.to != nil)
-	if g.to == nil {
-		return
+// drop forgets a generation that never became whole.
+func (f *Follower) drop() {
+	k := f.keep
+	k.disk.Lock()
+	defer k.disk.Unlock()
+	if k.fresh != nil {
+		k.fresh.abort()
+		k.fresh = nil
 	}
-	cursor := f.cursor
+}
+
+// adopt makes a generation that has become whole the one on disk, and the base of what is committed from now on.
+func (f *Follower) adopt() {
+	for _, doc := range f.staged {
+		f.write(doc)
+	}
+	f.staged = f.staged[:0]
+	k := f.keep
+	k.disk.Lock()
+	defer k.disk.Unlock()
+	g := k.fresh
+	k.fresh = nil
+	f.heardAt(g.begun)
+	f.flush(g)
+	on := g.to != nil && f.switchTo(g.to)
+	k.reset(on)
+}
+
+// switchTo makes a generation the one on disk, and tells whether it could.
+func (f *Follower) switchTo(to replica.Generation) bool {
+	cursor := f.stand()
 	cursor.Names = f.names.Export()
-	err := g.to.Add(g.docs)
-	if err == nil {
-		err = g.to.Switch(cursor)
-	}
-	if err != nil {
+	if err := to.Switch(cursor); err != nil {
+		to.Abort()
 		f.diskFault(err)
-		f.keep.reset(false)
-		return
+		return false
 	}
-	g.to = nil
 	f.keep.named = f.names.Len()
 	f.note(func(s *Status) { s.Stored = cursor.Rev })
 	f.calm(AlarmDamaged)
 	f.calm(AlarmNoSpace)
 	f.calm(AlarmDisk)
 	f.keep.revived.Store(false)
+	return true
+}
+
+// stand is the cursor of what has been applied, names left out.
+func (f *Follower) stand() replica.Cursor {
+	return replica.Cursor{Lineage: f.cursor.Lineage, Rev: f.cursor.Rev, At: f.heard.Load(), Count: f.m.count,
+		Digest: f.m.digest, Groups: f.cursor.Groups}
 }

@@ -252,3 +252,35 @@ func TestARecordOfAnotherVersionIsPackedAnew(t *testing.T) {
 		t.Errorf("got %v", rec)
 	}
 }
+
+// silent is a log made anew whose tails never say anything.
+type silent struct{ replica.Log }
+
+func (silent) Tail(
+	ctx context.Context, l replica.Lineage, _ uint64, _ replica.Filter,
+) iter.Seq2[replica.Entry, error] {
+	return func(yield func(replica.Entry, error) bool) {
+		if l.Created != 2 {
+			yield(replica.Entry{}, replica.ErrLineage)
+			return
+		}
+		<-ctx.Done()
+	}
+}
+
+func TestARestartBeforeANewSnapshotIsWholeServesTheOldOne(t *testing.T) {
+	s := newSite(t)
+	s.catalogue()
+	s.run(s.log, replica.Filter{})
+	s.wait(s.customer("acme", "team"))
+	s.stop()
+	s.log.Recreate()
+	s.catalogue()
+	s.customer("acme", "free")
+	s.run(silent{s.log}, replica.Filter{})
+	until(t, "the new snapshot", func() bool { return s.f.Status().Lineage.Created == 2 })
+	s.stop()
+	s.run(unreachable{}, replica.Filter{})
+	<-s.f.Ready()
+	s.want("acme", checker.Granted)
+}
