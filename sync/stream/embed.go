@@ -67,6 +67,9 @@ func start(opts *server.Options) (*Embedded, error) {
 	if err := os.MkdirAll(opts.StoreDir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of the embedded NATS: %w", err)
 	}
+	if err := free(opts); err != nil {
+		return nil, fmt.Errorf("embedded NATS: %w", err)
+	}
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
@@ -74,13 +77,26 @@ func start(opts *server.Options) (*Embedded, error) {
 	s.Start()
 	if !s.ReadyForConnections(started) {
 		s.Shutdown()
-		return nil, errors.New("embedded NATS: it does not take connections; is the port in use, the folder writable?")
+		return nil, errors.New("embedded NATS: it does not take connections; is the folder writable?")
 	}
 	if !s.JetStreamEnabled() {
 		s.Shutdown()
 		return nil, errors.New("embedded NATS: its log cannot be opened; is the folder writable?")
 	}
 	return &Embedded{server: s}, nil
+}
+
+// free tells whether the server's address can be taken: the server itself would only log that it cannot, and never
+// become ready.
+func free(opts *server.Options) error {
+	if opts.Port == server.RANDOM_PORT {
+		return nil
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(opts.Host, strconv.Itoa(opts.Port)))
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // URL is where clients connect.

@@ -3,8 +3,10 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,6 +80,21 @@ func TestAServerThatCannotBeginSaysSo(t *testing.T) {
 			e.Shutdown()
 			t.Errorf("%s: it began", name)
 		}
+	}
+}
+
+func TestAServerWhoseAddressIsTakenSaysSoAtOnce(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	e, err := stream.Embed(stream.EmbedOptions{Listen: taken.Addr().String(), Dir: t.TempDir()})
+	if err == nil {
+		e.Shutdown()
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("got %v, want that the address is in use", err)
 	}
 }
 
