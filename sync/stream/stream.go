@@ -154,12 +154,12 @@ func (s *Stream) create(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("log %s: %w", s.name, err)
 	}
-	for {
+	for level := slog.LevelWarn; ; level = slog.LevelDebug { // said once, not three times a second
 		err = s.createOnce(ctx, js)
 		if err == nil || !retriable(err) {
 			return err
 		}
-		s.log.Info("waiting for NATS", "error", err)
+		s.log.Log(ctx, level, "waiting for NATS", "error", err)
 		if err := pause(ctx, 300*time.Millisecond); err != nil {
 			return fmt.Errorf("log %s: NATS did not answer: %w", s.name, err)
 		}
