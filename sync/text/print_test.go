@@ -3,20 +3,18 @@ package text_test
 import (
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"testing"
 
-	"github.com/sidegate/sidegate/bench/world"
 	"github.com/sidegate/sidegate/checker/catalog"
 	"github.com/sidegate/sidegate/sync/text"
 )
 
 // odd are texts that YAML would read as something else, or not at all, if they were not quoted.
 func odd() []string {
-	return []string{"", " ", "yes", "no", "true", "null", "~", "1", "-1", "1e3", "0x1F", "1_000", ".5", ".inf", "2027-01-31",
-		"2027-01-31T00:00:00Z", "a: b", "a #b", "#", "- a", "-", "?", "[a]", "{a: b}", "<<", "=", "*a", "&a", "!a", "%a", "@a",
-		"`a", "'", "\"", "a'b", "é", "日本", "\u00a0", "\u2028", "\u0085", "line\nline", "line\n", "\n", " lead", "trail ", "tab\t",
-		"|", ">", "a,b", "12:30", "0o7", "\\", "😀", "\x7f", "\x01", "\ufeff", "---", "..."}
+	return []string{"", " ", "yes", "no", "true", "null", "~", "1", "-1", "1e3", "0x1F", "1_000", ".5", ".inf", "0o7",
+		"2027-01-31", "2027-01-31T00:00:00Z", "12:30", "a: b", "a #b", "#", "- a", "-", "?", "[a]", "{a: b}", "<<", "=",
+		"*a", "&a", "!a", "%a", "@a", "`a", "'", "\"", "a'b", "é", "日本", "\u00a0", "\u2028", "\u0085", "😀", "\ufeff",
+		"line\nline", "line\n", "\n", " lead", "trail ", "tab\t", "|", ">", "a,b", "\\", "\x7f", "\x01", "---", "..."}
 }
 
 func randomNode(r *rand.Rand, depth int) catalog.Node {
@@ -58,20 +56,24 @@ func TestWhatIsPrintedIsReadBackAsItWas(t *testing.T) {
 	}
 }
 
-func TestTheSampleCatalogueIsPrintedAsAPersonWouldWriteIt(t *testing.T) {
-	n, err := text.YAML(world.Catalogue())
+func TestACatalogueIsPrintedAsAPersonWouldWriteIt(t *testing.T) {
+	const want = `features:
+  sso: {type: boolean, name: SAML single sign-on}
+  ci-minutes: {type: metered, unit: minute}
+plans:
+  free:
+    name: Free
+    base: true
+    allow:
+      ci-minutes: {limit: 2000, per: month, anchor: subscription, warn: [80, 100]}
+addons:
+  sso-addon: {name: Single sign-on, allow: {sso: true}}
+`
+	n, err := text.YAML([]byte(want))
 	if err != nil {
 		t.Fatal(err)
 	}
-	printed := string(text.Print(n))
-	for _, want := range []string{
-		"features:\n  private-repos: {type: boolean, name: Private repositories}\n",
-		"plans:\n  free:\n    name: Free\n    base: true\n    allow:\n      private-repos: true\n",
-		"      ci-minutes: {limit: 2000, per: month, anchor: subscription, mode: hard}\n",
-		"  sso-addon: {name: Single sign-on, allow: {sso: true}}\n",
-	} {
-		if !strings.Contains(printed, want) {
-			t.Errorf("it has no %q:\n%s", want, printed)
-		}
+	if got := string(text.Print(n)); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
