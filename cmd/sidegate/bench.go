@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -14,16 +13,13 @@ import (
 
 // benchCommand measures this binary from outside. It has flags of its own: what it measures is not configuration.
 func (a *app) benchCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "bench", Short: "Measure throughput, propagation and start-up on this machine",
-		Args: cobra.MinimumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-			return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
-		}}
+	cmd := a.build(command{use: "bench", short: "Measure throughput, propagation and start-up on this machine"})
 	var o benchOptions
 	for _, name := range []string{"throughput", "propagation", "bootstrap", "all"} {
 		sub := &cobra.Command{Use: name, Short: "Measure " + name, Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				if err := a.bench(cmd.Context(), name, o); err != nil {
-					return failure{err}
+					return failure{error: err}
 				}
 				return nil
 			}}
@@ -37,10 +33,11 @@ func (a *app) benchCommand() *cobra.Command {
 		cmd.AddCommand(sub)
 	}
 	var floor bench.Floor
-	server := &cobra.Command{Use: "floor", Short: "The server that the check API is compared with", Args: cobra.NoArgs, Hidden: true,
+	server := &cobra.Command{Use: "floor", Short: "The server that the check API is compared with", Args: cobra.NoArgs,
+		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := floor.Run(cmd.Context(), a.stdout); err != nil {
-				return failure{err}
+				return failure{error: err}
 			}
 			return nil
 		}}
@@ -64,10 +61,12 @@ func (a *app) bench(ctx context.Context, what string, o benchOptions) error {
 	if err != nil {
 		return err
 	}
-	r := bench.Report{Command: "sidegate bench " + what, When: time.Now().UTC().Truncate(time.Second), Machine: bench.ThisMachine()}
+	r := bench.Report{Command: "sidegate bench " + what, When: time.Now().UTC().Truncate(time.Second),
+		Machine: bench.ThisMachine()}
 	wanted := func(name string) bool { return what == name || what == "all" }
 	if wanted("throughput") {
-		s := bench.Throughput{Program: program, Customers: o.customers, Rounds: o.rounds, Round: o.round, Changes: 200, Seed: seed}
+		s := bench.Throughput{Program: program, Customers: o.customers, Rounds: o.rounds, Round: o.round, Changes: 200,
+			Seed: seed}
 		if r.Throughput, err = s.Run(ctx); err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,12 +19,13 @@ import (
 type client struct {
 	base  string
 	token string
+	help  string // what to do when nobody answers
 	http  http.Client
 }
 
 // newClient makes a client of a URL or of unix:/path.
 func newClient(base, token string) *client {
-	c := &client{base: strings.TrimSuffix(base, "/"), token: token}
+	c := &client{base: strings.TrimSuffix(withScheme(base), "/"), token: token}
 	if path, isUnix := strings.CutPrefix(base, "unix:"); isUnix {
 		c.base = "http://sidecar"
 		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -33,6 +33,20 @@ func newClient(base, token string) *client {
 		}}
 	}
 	return c
+}
+
+// toSidecar is a client of the sidecar that is configured.
+func (c *Config) toSidecar() *client {
+	cl := newClient(c.Sidecar, "")
+	cl.help = "start one with sidegate dev or sidegate sidecar, or say with --sidecar where it is"
+	return cl
+}
+
+// toHub is a client of the hub that is configured.
+func (c *Config) toHub() *client {
+	cl := newClient(c.Hub, c.Token)
+	cl.help = "start one with sidegate dev or sidegate hub, or say with --hub where it is"
+	return cl
 }
 
 // A request is one call.
@@ -45,22 +59,23 @@ type request struct {
 
 // A problem is an answer other than a success.
 type problem struct {
-	Status int            `json:"status"`
+	Status int            `json:"status,omitempty"`
 	Code   string         `json:"code"`
 	Detail string         `json:"detail"`
-	Faults catalog.Faults `json:"faults"`
+	Faults catalog.Faults `json:"faults,omitempty"`
 }
 
 // Error is the detail, and each fault on a line of its own.
 func (p *problem) Error() string {
-	text := p.Detail
-	if text == "" {
-		text = fmt.Sprintf("the answer was %d %s", p.Status, http.StatusText(p.Status))
+	switch {
+	case len(p.Faults) == 0:
+		return p.Detail
+	case !strings.HasPrefix(p.Detail, p.Faults[0].Error()):
+		return p.Detail + "\n" + p.Faults.Error()
+	case len(p.Faults) == 1:
+		return p.Faults[0].Error()
 	}
-	if len(p.Faults) > 0 {
-		text += "\n" + p.Faults.Error()
-	}
-	return text
+	return fmt.Sprintf("%d faults\n%s", len(p.Faults), p.Faults.Error())
 }
 
 // answerTimeout is for everything but imports, which go on as long as they move.
@@ -85,11 +100,7 @@ func (c *client) do(ctx context.Context, r request) ([]byte, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return nil, fmt.Errorf("%s cannot be reached: %w", c.base, err)
+		return nil, c.unreachable(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -99,82 +110,37 @@ func (c *client) do(ctx context.Context, r request) ([]byte, error) {
 	if resp.StatusCode/100 == 2 {
 		return body, nil
 	}
-	p := &problem{Status: resp.StatusCode}
-	if json.Unmarshal(body, p) != nil {
-		p.Detail = ""
-	}
-	return nil, p
+	return nil, c.refusal(resp.StatusCode, body)
 }
 
-// show writes an answer: as it is for machines, in lines for people.
-func (a *app) show(c *Config, answer []byte) error {
-	if c.Output == "json" {
-		_, err := fmt.Fprintf(a.stdout, "%s\n", bytes.TrimSpace(answer))
-		return err
+func (c *client) unreachable(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
 	}
-	n, err := catalog.ParseJSON(answer)
-	if err != nil {
-		_, err := a.stdout.Write(answer)
-		return err
+	if c.help == "" {
+		return fmt.Errorf("%s does not answer: %w", c.base, err)
 	}
-	var out bytes.Buffer
-	lines(&out, n, "")
-	_, err = a.stdout.Write(out.Bytes())
-	return err
+	return fmt.Errorf("%s does not answer: %w; %s", c.base, err, c.help)
 }
 
-// lines writes a document for people: a line per field, members of a list each on a line.
-func lines(out *bytes.Buffer, n catalog.Node, indent string) {
-	switch n.Kind {
-	case catalog.Map:
-		for _, f := range n.Fields {
-			if scalar(f.Value) {
-				fmt.Fprintf(out, "%s%s: %s\n", indent, f.Key, plain(f.Value))
-				continue
-			}
-			fmt.Fprintf(out, "%s%s:\n", indent, f.Key)
-			lines(out, f.Value, indent+"  ")
-		}
-	case catalog.List:
-		for _, item := range n.Items {
-			fmt.Fprintf(out, "%s- %s\n", indent, inline(item))
-		}
-	default:
-		fmt.Fprintf(out, "%s%s\n", indent, plain(n))
-	}
-}
+// longestText is how much is shown of an answer that is no document.
+const longestText = 200
 
-func scalar(n catalog.Node) bool {
-	return n.Kind != catalog.Map && n.Kind != catalog.List || len(n.Fields)+len(n.Items) == 0
-}
-
-// inline is a member of a list on one line.
-func inline(n catalog.Node) string {
-	switch n.Kind {
-	case catalog.Map:
-		parts := make([]string, 0, len(n.Fields))
-		for _, f := range n.Fields {
-			parts = append(parts, f.Key+"="+inline(f.Value))
-		}
-		return strings.Join(parts, " ")
-	case catalog.List:
-		parts := make([]string, 0, len(n.Items))
-		for _, item := range n.Items {
-			parts = append(parts, inline(item))
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
+// refusal is an answer other than a success, in words that suit a command line.
+func (c *client) refusal(status int, body []byte) error {
+	p := &problem{Status: status}
+	switch {
+	case json.Unmarshal(body, p) != nil:
+		p.Detail = strings.TrimSpace(string(body[:min(len(body), longestText)]))
+	case status == http.StatusUnauthorized && c.token == "":
+		p.Detail = "the hub asks for a token: set SIDEGATE_TOKEN or SIDEGATE_TOKEN_FILE; the first one is shown when a " +
+			"new hub starts, sidegate token create makes more"
+	case status == http.StatusUnauthorized:
+		p.Detail += "; see SIDEGATE_TOKEN"
 	}
-	return plain(n)
-}
-
-func plain(n catalog.Node) string {
-	switch n.Kind {
-	case catalog.Null:
-		return "-"
-	case catalog.Map:
-		return "{}"
-	case catalog.List:
-		return "[]"
+	if p.Detail == "" {
+		p.Detail = fmt.Sprintf("the answer was %d %s", status, http.StatusText(status))
 	}
-	return n.Text
+	return p
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -37,70 +36,42 @@ type Config struct {
 	origin map[string]string // where a setting came from, by flag; absent: the default
 }
 
-// A setting is one line of the table of flags. Its environment variable is SIDEGATE_ and the flag in capitals.
-type setting struct {
-	flag, usage string
-	secret      bool
-	bind        func(c *Config, set *pflag.FlagSet, flag, usage string)
-}
-
-func text1(field func(*Config) *string, def string) func(*Config, *pflag.FlagSet, string, string) {
-	return func(c *Config, set *pflag.FlagSet, flag, usage string) { set.StringVar(field(c), flag, def, usage) }
-}
-
-// settings is the table of flags.
-func settings() []setting {
-	return []setting{
-		{"listen", "check API: host:port, or unix:/path", false, text1(func(c *Config) *string { return &c.Listen }, "127.0.0.1:7070")},
-		{"ops-listen", "probes and metrics: host:port", false, text1(func(c *Config) *string { return &c.OpsListen }, "127.0.0.1:7071")},
-		{"hub-listen", "hub API: host:port", false, text1(func(c *Config) *string { return &c.HubListen }, "127.0.0.1:7080")},
-		{"nats-listen", "embedded NATS: host:port", false, text1(func(c *Config) *string { return &c.NATSListen }, "127.0.0.1:7422")},
-		{"nats", "URL of NATS; several separated by commas", false, text1(func(c *Config) *string { return &c.NATS }, "")},
-		{"nats-creds", "file with credentials for NATS", false, text1(func(c *Config) *string { return &c.NATSCreds }, "")},
-		{"embed-nats", "run NATS inside this process", false, func(c *Config, set *pflag.FlagSet, flag, usage string) {
-			set.BoolVar(&c.EmbedNATS, flag, false, usage)
-		}},
-		{"data", "directory for what must survive a restart", false, text1(func(c *Config) *string { return &c.Data }, "")},
-		{"groups", "groups of customers to follow, separated by commas; empty: all", false, text1(func(c *Config) *string { return &c.Groups }, "")},
-		{"environment", "environment of checks that name none", false, text1(func(c *Config) *string { return &c.Environment }, "")},
-		{"app-version", "version of the app for checks that name none", false, text1(func(c *Config) *string { return &c.AppVersion }, "")},
-		{"customers", "synthetic customers to add, c1 to cN", false, func(c *Config, set *pflag.FlagSet, flag, usage string) {
-			set.IntVar(&c.Customers, flag, 0, usage)
-		}},
-		{"hub", "URL of the hub", false, text1(func(c *Config) *string { return &c.Hub }, "http://127.0.0.1:7080")},
-		{"sidecar", "URL of the sidecar, or unix:/path", false, text1(func(c *Config) *string { return &c.Sidecar }, "http://127.0.0.1:7070")},
-		{"token", "admin token of the hub; better in SIDEGATE_TOKEN or SIDEGATE_TOKEN_FILE", true, text1(func(c *Config) *string { return &c.Token }, "")},
-		{"output", "human or json", false, text1(func(c *Config) *string { return &c.Output }, "human")},
-		{"log-level", "debug, info, warn or error", false, text1(func(c *Config) *string { return &c.LogLevel }, "info")},
-	}
-}
-
 // register adds the flags that a command has.
 func (c *Config) register(set *pflag.FlagSet, flags []string) {
 	c.origin = map[string]string{}
 	for _, s := range settings() {
 		for _, flag := range flags {
 			if s.flag == flag {
-				s.bind(c, set, s.flag, s.usage)
+				s.add(c, set)
 			}
 		}
 	}
-	set.StringVar(&c.file, "config", "", "YAML file with any of these flags as keys")
+	set.StringVar(&c.file, "config", "", "YAML `FILE` with flags as keys; each is also a variable, such as SIDEGATE_HUB")
 }
 
 func variable(flag string) string {
 	return "SIDEGATE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// A lookup finds an environment variable.
+type lookup func(name string) (value string, set bool)
+
+// filled is a lookup for which an empty variable is none: that is how scripts and container files leave one out.
+func (l lookup) filled(name string) (string, bool) {
+	value, _ := l(name)
+	return value, value != ""
+}
+
 // resolve fills in what no flag says, from the environment and then from the file. Errors name the source.
-func (c *Config) resolve(set *pflag.FlagSet, lookup func(string) (string, bool)) error {
+func (c *Config) resolve(set *pflag.FlagSet, env lookup) error {
 	if c.file == "" {
-		c.file, _ = lookup(variable("config"))
+		c.file, _ = env.filled(variable("config"))
 	}
 	file, err := readConfig(c.file)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, s := range settings() {
 		flag := set.Lookup(s.flag)
 		if flag == nil {
@@ -110,52 +81,62 @@ func (c *Config) resolve(set *pflag.FlagSet, lookup func(string) (string, bool))
 			c.origin[s.flag] = "flag"
 			continue
 		}
-		value, source, err := s.find(lookup, file)
-		if err != nil {
-			return err
+		found, err := s.find(env, file)
+		if err == nil && found.source != "" {
+			c.origin[s.flag] = found.source
+			if err = flag.Value.Set(found.value); err != nil {
+				err = fmt.Errorf("--%s, from %s: %s %w", s.flag, found.source, s.shown(found.value), err)
+			}
 		}
-		if source == "" {
-			continue
-		}
-		if err := flag.Value.Set(value); err != nil {
-			return fmt.Errorf("--%s from %s: %w", s.flag, source, err)
-		}
-		c.origin[s.flag] = source
+		errs = append(errs, err)
 	}
-	return c.check()
+	return errors.Join(errs...)
 }
 
-// find looks a setting up outside the flags; an empty source means that it is nowhere.
-func (s setting) find(lookup func(string) (string, bool), file map[string]string) (value, source string, err error) {
+// shown is a value as an error may show it.
+func (s setting) shown(value string) string {
+	if s.secret {
+		return "the value"
+	}
+	return fmt.Sprintf("%q", value)
+}
+
+// A finding is a value and where it stood; without a source it stood nowhere.
+type finding struct{ value, source string }
+
+// find looks a setting up outside the flags.
+func (s setting) find(env lookup, file map[string]finding) (finding, error) {
 	name := variable(s.flag)
-	if value, ok := lookup(name); ok {
-		return value, name, nil
+	value, direct := env.filled(name)
+	path, inFile := env.filled(name + "_FILE")
+	switch {
+	case direct && inFile && s.secret:
+		return finding{}, fmt.Errorf("%s and %s_FILE are both set; unset one of them", name, name)
+	case direct:
+		return finding{value, name}, nil
+	case inFile && s.secret:
+		return secretFrom(path, name+"_FILE")
 	}
-	if path, ok := lookup(name + "_FILE"); ok && s.secret {
-		value, err := secretFrom(path)
-		return value, name + "_FILE", err
+	if f, ok := file[s.flag]; ok {
+		return f, nil
 	}
-	if value, ok := file[s.flag]; ok {
-		return value, "the file", nil
+	if f, ok := file[s.flag+"-file"]; ok {
+		return secretFrom(f.value, f.source)
 	}
-	if path, ok := file[s.flag+"-file"]; ok {
-		value, err := secretFrom(path)
-		return value, "the file", err
-	}
-	return "", "", nil
+	return finding{}, nil
 }
 
-func secretFrom(path string) (string, error) {
+func secretFrom(path, source string) (finding, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("secret: %w", err)
+		return finding{}, fmt.Errorf("%s: %w", source, err)
 	}
-	return strings.TrimSpace(string(data)), nil
+	return finding{strings.TrimSpace(string(data)), source}, nil
 }
 
 // readConfig reads the file strictly: only the names of flags are keys, each with one plain value.
-func readConfig(path string) (map[string]string, error) {
-	out := map[string]string{}
+func readConfig(path string) (map[string]finding, error) {
+	out := map[string]finding{}
 	if path == "" {
 		return out, nil
 	}
@@ -169,18 +150,21 @@ func readConfig(path string) (map[string]string, error) {
 	}
 	var faults catalog.Faults
 	for _, f := range n.Fields {
+		source := fmt.Sprintf("%s line %d", path, f.Line)
 		switch {
 		case !known(f.Key):
 			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: "this key is not known",
-				Remedy: "keys are the names of flags"})
+				Remedy: "keys are the names of flags; sidegate config print shows them"})
 		case f.Value.Kind == catalog.List || f.Value.Kind == catalog.Map:
-			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: "it must be one value, not " + f.Value.Kind.String()})
+			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line,
+				Problem: "it must be one value, not " + f.Value.Kind.String(), Remedy: "several are one text, with commas"})
 		default:
-			out[f.Key] = f.Value.Text
+			out[f.Key] = finding{f.Value.Text, source}
 		}
 	}
 	if n.Kind != catalog.Map {
-		faults = append(faults, catalog.Fault{Problem: "it must be a mapping of flags to values"})
+		faults = append(faults, catalog.Fault{Problem: "it must be a mapping of flags to values",
+			Remedy: "such as listen: 127.0.0.1:7070"})
 	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("--config %s: %w", path, faults)
@@ -195,49 +179,4 @@ func known(key string) bool {
 		}
 	}
 	return false
-}
-
-// check looks for what is wrong with the values themselves. Messages name the flag.
-func (c *Config) check() error {
-	var errs []error
-	if c.Output != "" && c.Output != "human" && c.Output != "json" {
-		errs = append(errs, fmt.Errorf("--output: %q is neither human nor json", c.Output))
-	}
-	if c.Customers < 0 || c.Customers > 10_000_000 {
-		errs = append(errs, fmt.Errorf("--customers: %d is not from 0 to 10000000", c.Customers))
-	}
-	if _, err := c.level(); err != nil {
-		errs = append(errs, err)
-	}
-	for _, group := range c.groups() {
-		if !catalog.ValidGroup(group) {
-			errs = append(errs, fmt.Errorf("--groups: %q is no group; 1 to 64 letters, digits, - and _", group))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// groups are those to follow; nil: all.
-func (c *Config) groups() []string {
-	if c.Groups == "" {
-		return nil
-	}
-	return strings.Split(c.Groups, ",")
-}
-
-// print writes the effective configuration, secrets redacted.
-func (c *Config) print(w io.Writer, set *pflag.FlagSet) error {
-	for _, s := range settings() {
-		value, origin := set.Lookup(s.flag).Value.String(), c.origin[s.flag]
-		if s.secret && value != "" {
-			value = "(redacted)"
-		}
-		if origin == "" {
-			origin = "default"
-		}
-		if _, err := fmt.Fprintf(w, "%s: %q # %s\n", s.flag, value, origin); err != nil {
-			return err
-		}
-	}
-	return nil
 }

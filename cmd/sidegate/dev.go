@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,10 +26,13 @@ func (a *app) dev(ctx context.Context, c *Config, _ []string) error {
 		return fmt.Errorf("--data: %w", err)
 	}
 	defer cleanUp()
+	if c.origin["log-level"] == "" {
+		c.LogLevel = "warn" // what is shown at the start should be what to try
+	}
 	c.EmbedNATS, c.Data = true, data
 	v, err := a.newVendor(ctx, c)
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	defer v.close()
 	log, err := stream.Open(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Name: "docs", Log: a.logger(c)})
@@ -53,36 +58,40 @@ func (a *app) dev(ctx context.Context, c *Config, _ []string) error {
 
 // furnish brings the samples in, waits until the sidecar has them, and says what to try.
 func (a *app) furnish(ctx context.Context, c *Config, v *vendor, s *site.Site) error {
-	if err := a.welcome(ctx, v); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.Ready():
-	}
-	token := c.Token
-	if secret := v.hub.NewToken(); secret != "" {
-		token = secret
-	}
-	if token != "" {
-		cl := newClient("http://"+v.listener.Addr().String(), token)
-		if err := loadSamples(ctx, cl, c.Customers); err != nil {
-			return fmt.Errorf("sample: %w", err)
+	for _, ready := range []<-chan struct{}{v.hub.Ready(), s.Ready()} {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ready:
 		}
 	}
-	fmt.Fprintf(a.stdout, "ready %s hub=http://%s nats=%s\n", siteAddresses(s), v.listener.Addr(), v.url)
-	check := siteURL(s)
-	fmt.Fprintf(a.stdout, "try:\n  curl '%s/v1/check?customer=acme&feature=ci-minutes&quantity=10'\n"+
-		"  curl '%s/v1/explain?customer=expired&feature=private-repos'\n"+
-		"  curl '%s/v1/customers/trial/entitlements'\n", check, check, check)
+	token := cmp.Or(v.hub.NewToken(), c.Token)
+	if token != "" {
+		cl := newClient(v.listener.Addr().String(), token)
+		if err := a.loadSamples(ctx, cl, c.Customers); err != nil {
+			return fmt.Errorf("samples: %w", err)
+		}
+	}
+	fmt.Fprintf(a.stdout, "ready %s %s\n", siteAddresses(s), v.addresses())
+	a.showToken(v)
+	check := curl(s.Addrs().Check)
+	fmt.Fprintf(a.stdout, "try:\n  %s/v1/check?customer=acme&feature=ci-minutes&quantity=10'\n"+
+		"  %s/v1/explain?customer=expired&feature=private-repos'\n"+
+		"  %s/v1/customers/trial/entitlements'\n"+
+		"sidegate dev --help says how to change the catalogue and upgrade a customer\n", check, check, check)
 	return nil
 }
 
-func siteURL(s *site.Site) string { return "http://" + s.Addrs().Check }
+// curl begins a command that asks the check API.
+func curl(address string) string {
+	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
+		return "curl --unix-socket '" + path + "' 'http://localhost"
+	}
+	return "curl 'http://" + address
+}
 
 // loadSamples applies the sample catalogue to an empty hub, and adds the sample and synthetic customers.
-func loadSamples(ctx context.Context, cl *client, synthetic int) error {
+func (a *app) loadSamples(ctx context.Context, cl *client, synthetic int) error {
 	_, err := cl.do(ctx, request{method: "GET", path: "/v1/catalog"})
 	var p *problem
 	if err == nil {
@@ -91,7 +100,8 @@ func loadSamples(ctx context.Context, cl *client, synthetic int) error {
 	if !errors.As(err, &p) || p.Status != 404 {
 		return err
 	}
-	if _, err := cl.do(ctx, request{"PUT", "/v1/catalog", bytes.NewReader(world.Catalogue()), "application/yaml"}); err != nil {
+	_, err = cl.do(ctx, request{"PUT", "/v1/catalog", bytes.NewReader(world.Catalogue()), "application/yaml"})
+	if err != nil {
 		return err
 	}
 	now := time.Now()
@@ -101,7 +111,8 @@ func loadSamples(ctx context.Context, cl *client, synthetic int) error {
 			given = append(given, sample.Customer)
 		}
 	}
-	answer, err := cl.do(ctx, request{"POST", "/v1/import", world.Lines(given, 1, synthetic, now), "application/x-ndjson"})
+	in := a.watched(world.Lines(given, 1, synthetic, now), -1)
+	answer, err := cl.do(ctx, request{"POST", "/v1/import", in, "application/x-ndjson"})
 	if err != nil {
 		return err
 	}
@@ -109,8 +120,11 @@ func loadSamples(ctx context.Context, cl *client, synthetic int) error {
 		Failed int             `json:"failed"`
 		Errors json.RawMessage `json:"errors"`
 	}
-	if err := json.Unmarshal(answer, &done); err != nil || done.Failed > 0 {
-		return fmt.Errorf("import: %d customers failed: %.500s, %w", done.Failed, done.Errors, errors.Join(err))
+	if err := json.Unmarshal(answer, &done); err != nil {
+		return err
+	}
+	if done.Failed > 0 {
+		return fmt.Errorf("%d customers were not imported: %.500s", done.Failed, done.Errors)
 	}
 	return nil
 }

@@ -4,7 +4,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +15,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
-
-	"github.com/spf13/cobra"
 )
 
 // Exit codes.
@@ -28,17 +28,25 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	if err != nil && !errors.Is(err, errDenied) {
-		fmt.Fprintln(os.Stderr, "sidegate:", strings.ReplaceAll(err.Error(), "\n", "\n  "))
-	}
+	tell(os.Stderr, err)
 	os.Exit(exitCode(err))
+}
+
+// run is the program without the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	root := newRoot(stdout, stderr)
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
 }
 
 // errDenied is what check ends with when the answer is no.
 var errDenied = errors.New("denied")
 
 // A failure is an error of a command that was called as it should be.
-type failure struct{ error }
+type failure struct {
+	error
+	machine bool // the caller asked for JSON
+}
 
 func (f failure) Unwrap() error { return f.error }
 
@@ -61,78 +69,24 @@ func exitCode(err error) int {
 	return exitUsage // cobra's own: unknown commands, flags and arguments
 }
 
-// run is the program without the process around it.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	root := newRoot(stdout, stderr)
-	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
-}
-
-// An app is what every command writes to.
-type app struct {
-	stdout io.Writer
-	stderr io.Writer
-}
-
-// A command is a line of the table: what it is called, what it takes, and what it does with the configuration.
-type command struct {
-	use      string // with its arguments
-	short    string
-	long     string
-	args     cobra.PositionalArgs // nil: none
-	settings []string             // flags
-	run      func(ctx context.Context, c *Config, args []string) error
-	under    []command
-}
-
-func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	a := &app{stdout, stderr}
-	root := &cobra.Command{
-		Use:   "sidegate",
-		Short: "May this customer do this, now? Entitlement checks on localhost",
-		Long: "Sidegate tells an application what a customer may do, on localhost, with or without a network.\n" +
-			"Start with: sidegate dev",
-		SilenceUsage: true, SilenceErrors: true,
+// tell writes an error for who called: a text for people, one line of JSON for machines.
+func tell(w io.Writer, err error) {
+	if err == nil || errors.Is(err, errDenied) {
+		return
 	}
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	for _, group := range [][]command{a.servers(), a.sidecarClients(), a.hubClients(), a.tools()} {
-		for _, c := range group {
-			root.AddCommand(a.build(c))
-		}
+	var failed failure
+	if !errors.As(err, &failed) || !failed.machine {
+		fmt.Fprintln(w, "sidegate:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "\n  "))
+		return
 	}
-	root.AddCommand(a.benchCommand())
-	return root
-}
-
-// build makes a cobra command of a line of the table.
-func (a *app) build(c command) *cobra.Command {
-	cmd := &cobra.Command{Use: c.use, Short: c.short, Long: c.long, Args: c.args, DisableFlagsInUseLine: true}
-	if c.args == nil {
-		cmd.Args = cobra.NoArgs
+	p := &problem{}
+	if !errors.As(err, &p) || p.Code == "" {
+		p = &problem{Status: p.Status, Code: "failed", Detail: err.Error()}
 	}
-	for _, sub := range c.under {
-		cmd.AddCommand(a.build(sub))
+	var out bytes.Buffer
+	if json.NewEncoder(&out).Encode(p) == nil { // texts and numbers always do
+		_, _ = w.Write(out.Bytes())
 	}
-	if c.run == nil {
-		cmd.Args = cobra.MinimumNArgs(1)
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			return fmt.Errorf("unknown command %q for %q; see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
-		}
-		return cmd
-	}
-	var config Config
-	config.register(cmd.Flags(), c.settings)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := config.resolve(cmd.Flags(), os.LookupEnv); err != nil {
-			return misuse{err}
-		}
-		if err := c.run(cmd.Context(), &config, args); err != nil {
-			return failure{err}
-		}
-		return nil
-	}
-	return cmd
 }
 
 // version is what this binary was built from.

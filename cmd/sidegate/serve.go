@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,36 +23,40 @@ import (
 func (a *app) servers() []command {
 	return []command{
 		{use: "dev", short: "Run everything here, with a sample catalogue and customers",
-			long:     "Run a hub, an embedded NATS and a sidecar in one process, with a sample catalogue and customers.",
-			settings: []string{"listen", "ops-listen", "hub-listen", "nats-listen", "data", "environment", "app-version", "customers", "token", "log-level"},
-			run:      a.dev},
+			long: "Run a hub, an embedded NATS and a sidecar in one process, with a sample catalogue and sample customers.\n" +
+				"The data is gone when it ends, unless --data says where to keep it.\n\n" +
+				"It shows the first admin token. In another terminal, with that token, the catalogue can be changed:\n\n" +
+				"  export SIDEGATE_TOKEN=sg_…\n" +
+				"  sidegate catalog show > catalogue.yaml\n" +
+				"  sidegate catalog apply catalogue.yaml        # after editing it\n\n" +
+				"and a customer upgraded, which the sidecar's next answer shows:\n\n" +
+				"  sidegate check hobby sso\n" +
+				"  sidegate subscription change hobby main plan=enterprise\n" +
+				"  sidegate check hobby sso",
+			example: "  sidegate dev\n  sidegate dev --data ./data --customers 100000\n" +
+				"  sidegate dev --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0 --hub-listen 127.0.0.1:0 --nats-listen 127.0.0.1:0",
+			settings: []string{"listen", "ops-listen", "hub-listen", "nats-listen", "data", "environment", "app-version",
+				"customers", "token", "log-level"},
+			run: a.dev},
 		{use: "hub", short: "Run the vendor's side: the admin API over the log",
-			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "embed-nats", "data", "token", "log-level"},
-			run:      a.hub},
+			long: "Run a hub on a log in NATS JetStream. On an empty log it makes the first admin token and shows it\n" +
+				"once, or takes SIDEGATE_TOKEN (or SIDEGATE_TOKEN_FILE) for it.",
+			example: "  sidegate hub --nats nats://127.0.0.1:4222\n  sidegate hub --embed-nats --data ./hub",
+			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "embed-nats", "data", "token",
+				"log-level"},
+			run: a.hub},
 		{use: "sidecar", short: "Run beside an app: answer checks from a snapshot of the log",
-			settings: []string{"listen", "ops-listen", "nats", "nats-creds", "data", "groups", "environment", "app-version", "log-level"},
-			run:      a.sidecar},
+			long: "Run a sidecar. It answers from its snapshot at once, with or without NATS, and follows the log when it can.",
+			example: "  sidegate sidecar --nats nats://127.0.0.1:4222 --data ./sidecar\n" +
+				"  sidegate sidecar --nats nats://127.0.0.1:4222 --data ./sidecar --listen unix:/run/sidegate.sock",
+			settings: []string{"listen", "ops-listen", "nats", "nats-creds", "data", "groups", "environment",
+				"app-version", "log-level"},
+			run: a.sidecar},
 	}
-}
-
-// level is --log-level.
-func (c *Config) level() (slog.Level, error) {
-	var level slog.Level
-	if c.LogLevel == "" {
-		return level, nil
-	}
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return level, fmt.Errorf("--log-level: %q is not debug, info, warn or error", c.LogLevel)
-	}
-	return level, nil
 }
 
 func (a *app) logger(c *Config) *slog.Logger {
-	level, err := c.level()
-	if err != nil {
-		level = slog.LevelInfo // check has refused it
-	}
-	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: c.level()}))
 }
 
 // A vendor is the hub's part of a process.
@@ -72,12 +77,12 @@ func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
 		}
 	}()
 	if v.listener, err = net.Listen("tcp", c.HubListen); err != nil {
-		return nil, fmt.Errorf("--hub-listen: %w", err)
+		return nil, freePort(fmt.Errorf("hub API: %w", err), "--hub-listen")
 	}
 	if c.EmbedNATS {
 		if v.embedded, err = stream.Embed(stream.EmbedOptions{Listen: c.NATSListen, Dir: filepath.Join(c.Data, "nats"),
 			Creds: c.NATSCreds}); err != nil {
-			return nil, fmt.Errorf("embedded NATS (--nats-listen, --data): %w", err)
+			return nil, freePort(err, "--nats-listen")
 		}
 		v.url = v.embedded.URL()
 	}
@@ -97,6 +102,11 @@ func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
 // run serves until ctx ends.
 func (v *vendor) run(ctx context.Context) error { return v.hub.Run(ctx) }
 
+// addresses are the hub's and NATS's, as the ready line names them.
+func (v *vendor) addresses() string {
+	return fmt.Sprintf("hub=http://%s nats=%s", v.listener.Addr(), redacted(v.url))
+}
+
 func (v *vendor) close() {
 	if v.listener != nil {
 		_ = v.listener.Close()
@@ -109,17 +119,11 @@ func (v *vendor) close() {
 	}
 }
 
-// welcome waits for the hub, and shows a token that it made.
-func (a *app) welcome(ctx context.Context, v *vendor) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-v.hub.Ready():
-	}
+// showToken shows the first admin token if this hub made it.
+func (a *app) showToken(v *vendor) {
 	if secret := v.hub.NewToken(); secret != "" {
 		fmt.Fprintf(a.stdout, "first admin token, shown once: %s\n", secret)
 	}
-	return nil
 }
 
 func (a *app) hub(ctx context.Context, c *Config, _ []string) error {
@@ -131,16 +135,18 @@ func (a *app) hub(ctx context.Context, c *Config, _ []string) error {
 	}
 	v, err := a.newVendor(ctx, c)
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	defer v.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return v.run(ctx) })
 	group.Go(func() error {
-		if a.welcome(ctx, v) != nil {
-			return nil // it is ending
+		select {
+		case <-ctx.Done():
+		case <-v.hub.Ready():
+			fmt.Fprintf(a.stdout, "ready %s\n", v.addresses())
+			a.showToken(v)
 		}
-		fmt.Fprintf(a.stdout, "ready hub=http://%s nats=%s\n", v.listener.Addr(), v.url)
 		return nil
 	})
 	return group.Wait()
@@ -173,8 +179,25 @@ func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 }
 
 func (a *app) newSite(c *Config, log *stream.Stream, data string) (*site.Site, error) {
-	return site.New(site.Options{Listen: c.Listen, OpsListen: c.OpsListen, Data: data, Log: log, Groups: c.groups(),
+	s, err := site.New(site.Options{Listen: c.Listen, OpsListen: c.OpsListen, Data: data, Log: log, Groups: c.groups(),
 		Environment: c.Environment, AppVersion: c.AppVersion, Version: version(), Now: time.Now, Logger: a.logger(c)})
+	return s, freePort(err, "--listen or --ops-listen")
+}
+
+// freePort adds the remedy to an address that somebody else has.
+func freePort(err error, flags string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; end the other process, or choose an address with %s (port 0 is a free one)", err, flags)
+	}
+	return err
+}
+
+// unlessEnded is an error of a start; one that was broken off on purpose is none.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func siteAddresses(s *site.Site) string {

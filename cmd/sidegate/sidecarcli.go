@@ -8,53 +8,81 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-
-	"github.com/spf13/cobra"
 )
 
 // sidecarClients are the commands that ask a sidecar.
 func (a *app) sidecarClients() []command {
 	settings := []string{"sidecar", "output"}
-	more := "Further arguments are name=value: user, device, environment, version, quantity, value, min_revision, wait_ms."
 	return []command{
 		{use: "check CUSTOMER FEATURE [name=value…]", short: "May this customer do this, now? Exit code 3 if not",
-			long: more, args: cobra.MinimumNArgs(2), settings: settings, run: a.check},
+			names: asked(), settings: settings, run: a.check,
+			example: "  sidegate check acme sso\n  sidegate check acme ci-minutes quantity=10\n" +
+				"  sidegate check acme support value=premium\n  sidegate check acme sso min_revision=42 wait_ms=1000"},
 		{use: "explain CUSTOMER FEATURE [name=value…]", short: "How a decision came about",
-			long: more, args: cobra.MinimumNArgs(2), settings: settings, run: a.explain},
-		{use: "entitlements CUSTOMER", short: "Every feature's decision", args: cobra.ExactArgs(1), settings: settings,
+			names: asked(), settings: settings, run: a.explain, example: "  sidegate explain acme ci-minutes"},
+		{use: "entitlements CUSTOMER", short: "Every feature's decision", settings: settings,
+			example: "  sidegate entitlements acme",
 			run: func(ctx context.Context, c *Config, args []string) error {
-				return a.get(ctx, c, newClient(c.Sidecar, ""), "/v1/customers/"+url.PathEscape(args[0])+"/entitlements")
+				path := "/v1/customers/" + url.PathEscape(args[0]) + "/entitlements"
+				return a.get(ctx, c, question{c.toSidecar(), path, entitlementsView})
 			}},
 		{use: "status", short: "How a sidecar stands", settings: settings,
 			run: func(ctx context.Context, c *Config, _ []string) error {
-				return a.get(ctx, c, newClient(c.Sidecar, ""), "/v1/status")
+				return a.get(ctx, c, question{c.toSidecar(), "/v1/status", lines})
 			}},
 	}
 }
 
+// asked are the arguments of a check beside customer and feature.
+func asked() []string {
+	return []string{"user", "device", "environment", "version", "quantity", "value", "min_revision", "wait_ms"}
+}
+
+// A question is what is asked whom, and how the answer is shown.
+type question struct {
+	to   *client
+	path string
+	as   view
+}
+
 // get fetches and shows.
-func (a *app) get(ctx context.Context, c *Config, cl *client, path string) error {
-	answer, err := cl.do(ctx, request{method: "GET", path: path})
+func (a *app) get(ctx context.Context, c *Config, q question) error {
+	answer, err := q.to.do(ctx, request{method: "GET", path: q.path})
 	if err != nil {
 		return err
 	}
-	return a.show(c, answer)
+	return a.show(c, answer, q.as)
+}
+
+// pair takes a name=value argument apart.
+func pair(arg string) (name, value string, err error) {
+	name, value, ok := strings.Cut(arg, "=")
+	if !ok || name == "" {
+		return "", "", misuse{fmt.Errorf("%q is not name=value", arg)}
+	}
+	return name, value, nil
+}
+
+// addPairs makes query parameters of name=value arguments.
+func addPairs(q url.Values, args []string) error {
+	for _, arg := range args {
+		name, value, err := pair(arg)
+		if err != nil {
+			return err
+		}
+		if q.Has(name) {
+			return misuse{fmt.Errorf("%s stands twice", name)}
+		}
+		q.Set(name, value)
+	}
+	return nil
 }
 
 // query makes a check's query string of arguments.
 func query(args []string) (string, error) {
 	q := url.Values{"customer": {args[0]}, "feature": {args[1]}}
-	for _, arg := range args[2:] {
-		name, value, ok := strings.Cut(arg, "=")
-		if !ok {
-			return "", misuse{fmt.Errorf("%q is not name=value", arg)}
-		}
-		if q.Has(name) {
-			return "", misuse{fmt.Errorf("%s stands twice", name)}
-		}
-		q.Set(name, value)
-	}
-	return q.Encode(), nil
+	err := addPairs(q, args[2:])
+	return q.Encode(), err
 }
 
 func (a *app) check(ctx context.Context, c *Config, args []string) error {
@@ -62,11 +90,8 @@ func (a *app) check(ctx context.Context, c *Config, args []string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := newClient(c.Sidecar, "").do(ctx, request{method: "GET", path: "/v1/check?" + q})
+	answer, err := c.toSidecar().do(ctx, request{method: "GET", path: "/v1/check?" + q})
 	if err != nil {
-		return err
-	}
-	if err := a.show(c, answer); err != nil {
 		return err
 	}
 	var decision struct {
@@ -74,6 +99,9 @@ func (a *app) check(ctx context.Context, c *Config, args []string) error {
 	}
 	if err := json.Unmarshal(answer, &decision); err != nil || decision.Allowed == nil {
 		return errors.Join(errors.New("the answer is not a decision; is --sidecar a sidecar?"), err)
+	}
+	if err := a.show(c, answer, decisionView); err != nil {
+		return err
 	}
 	if !*decision.Allowed {
 		return errDenied
@@ -86,31 +114,38 @@ func (a *app) explain(ctx context.Context, c *Config, args []string) error {
 	if err != nil {
 		return err
 	}
-	return a.get(ctx, c, newClient(c.Sidecar, ""), "/v1/explain?"+q)
+	return a.get(ctx, c, question{c.toSidecar(), "/v1/explain?" + q, explainView})
 }
 
 // bodyOf makes a JSON body of name=value arguments. A value that is JSON stands as it is, any other is a text.
 func bodyOf(args []string) ([]byte, error) {
 	body := map[string]json.RawMessage{}
 	for _, arg := range args {
-		name, value, ok := strings.Cut(arg, "=")
-		if !ok || name == "" {
-			return nil, misuse{fmt.Errorf("%q is not name=value", arg)}
+		name, value, err := pair(arg)
+		if err != nil {
+			return nil, err
 		}
 		if _, twice := body[name]; twice {
 			return nil, misuse{fmt.Errorf("%s stands twice", name)}
 		}
-		raw := json.RawMessage(value)
-		if !json.Valid(raw) {
-			quoted, err := json.Marshal(value)
-			if err != nil {
-				return nil, err
-			}
-			raw = quoted
+		if body[name], err = valueOf(name, value); err != nil {
+			return nil, err
 		}
-		body[name] = raw
 	}
 	var out bytes.Buffer
 	err := json.NewEncoder(&out).Encode(body)
 	return out.Bytes(), err
+}
+
+func valueOf(name, value string) (json.RawMessage, error) {
+	raw := json.RawMessage(value)
+	if json.Valid(raw) {
+		return raw, nil
+	}
+	if strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
+		var v any
+		return nil, misuse{fmt.Errorf("%s=%s is not JSON: %w; a text that begins like it needs quotes of its own: "+
+			"%s='\"…\"'", name, value, json.Unmarshal(raw, &v), name)}
+	}
+	return json.Marshal(value)
 }
