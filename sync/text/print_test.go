@@ -59,13 +59,14 @@ func TestWhatIsPrintedIsReadBackAsItWas(t *testing.T) {
 func TestACatalogueIsPrintedAsAPersonWouldWriteIt(t *testing.T) {
 	const want = `features:
   sso: {type: boolean, name: SAML single sign-on}
-  ci-minutes: {type: metered, unit: minute}
+  ci-minutes: {type: metered, name: CI minutes, unit: minute}
 plans:
   free:
     name: Free
     base: true
     allow:
-      ci-minutes: {limit: 2000, per: month, anchor: subscription, warn: [80, 100]}
+      sso: false
+      ci-minutes: {limit: 2000, per: month, anchor: subscription, warn: [80, 90, 100], overdraft: 5}
 addons:
   sso-addon: {name: Single sign-on, allow: {sso: true}}
 `
