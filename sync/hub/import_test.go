@@ -37,6 +37,9 @@ func TestAnImportAppliesEveryGoodLineAndNothingOfAFaultyOne(t *testing.T) {
 			if got := fmt.Sprint(e["line"], " ", id, " ", e["code"]); got != want[i] && !(i == 1 && got == "5 d bad_request") {
 				t.Errorf("error %d: got %s (%v), want %s", i, got, e["detail"], want[i])
 			}
+			if detail := e["detail"].(string); strings.HasPrefix(detail, "line ") {
+				t.Errorf("error %d: %q counts lines within a line", i, detail)
+			}
 		}
 	}
 	if a := b.ok("GET /v1/customers/a", ""); a["name"] != "A" {

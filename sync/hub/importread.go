@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"slices"
+
+	"github.com/sidegate/sidegate/checker/catalog"
 )
 
 // read cuts the body into chunks of lines, and gives each to the parsers and, in order, to the queue.
@@ -68,6 +70,12 @@ func readLine(in *bufio.Reader) (line []byte, err error) {
 
 // fail notes a line that was not imported.
 func (im *importer) fail(l importLine) {
+	var faults catalog.Faults
+	if errors.As(l.err, &faults) {
+		for i := range faults {
+			faults[i].Line = 0 // within the line itself, always 1
+		}
+	}
 	p := problemOf(l.err)
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -75,9 +83,6 @@ func (im *importer) fail(l importLine) {
 	if len(im.doc.Errors) >= maxErrors {
 		im.doc.LeftOff++
 		return
-	}
-	for i := range p.Faults {
-		p.Faults[i].Line = 0 // of the line itself, always 1
 	}
 	im.doc.Errors = append(im.doc.Errors, lineError{l.n, l.customer.ID, p.Code, p.Detail, p.Faults})
 }
