@@ -17,6 +17,7 @@ import (
 
 // A client talks to a hub or a sidecar.
 type client struct {
+	name  string // as it was given
 	base  string
 	token string
 	help  string // what to do when nobody answers
@@ -25,9 +26,10 @@ type client struct {
 
 // newClient makes a client of a URL or of unix:/path.
 func newClient(base, token string) *client {
-	c := &client{base: strings.TrimSuffix(withScheme(base), "/"), token: token}
+	c := &client{name: withScheme(base), token: token}
+	c.base = strings.TrimSuffix(c.name, "/")
 	if path, isUnix := strings.CutPrefix(base, "unix:"); isUnix {
-		c.base = "http://sidecar"
+		c.name, c.base = base, "http://sidecar"
 		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		}}
@@ -119,9 +121,9 @@ func (c *client) unreachable(err error) error {
 		err = u.Err
 	}
 	if c.help == "" {
-		return fmt.Errorf("%s does not answer: %w", c.base, err)
+		return fmt.Errorf("%s does not answer: %w", c.name, err)
 	}
-	return fmt.Errorf("%s does not answer: %w; %s", c.base, err, c.help)
+	return fmt.Errorf("%s does not answer: %w; %s", c.name, err, c.help)
 }
 
 // longestText is how much is shown of an answer that is no document.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,29 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.AddCommand(bench)
 	root.SetHelpCommandGroupID("tool")
 	root.SetCompletionCommandGroupID("tool")
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			chooses(cmd)
+		case "help":
+			cmd.Run, cmd.RunE = nil, help
+		}
+	}
 	return root
+}
+
+// help is cobra's own, but for what it does about a command that there is not.
+func help(cmd *cobra.Command, args []string) error {
+	about, rest, err := cmd.Root().Find(args)
+	if err == nil && len(rest) > 0 {
+		return about.RunE(about, rest) // which says what it has
+	}
+	if err != nil {
+		return err
+	}
+	return about.Help()
 }
 
 // build makes a cobra command of a line of the table.
@@ -135,6 +158,8 @@ func takes(use string) cobra.PositionalArgs {
 			return fmt.Errorf("an argument is missing: %s; see %s --help", cmd.UseLine(), cmd.CommandPath())
 		case most >= 0 && len(args) > most:
 			return fmt.Errorf("%q is an argument too many: %s", args[most], cmd.UseLine())
+		case slices.Contains(args, ""):
+			return fmt.Errorf("an argument is empty: %s", cmd.UseLine())
 		}
 		return nil
 	}
@@ -184,7 +209,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	switch {
 	case errors.As(err, &invalid):
-		return fmt.Errorf("--%s: %q %w", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
+		return fmt.Errorf("--%s: %s %w", invalid.GetFlag().Name, shown(invalid.GetValue()), invalid.Unwrap())
 	case errors.As(err, &unknown):
 		var flags []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, "--"+f.Name) })

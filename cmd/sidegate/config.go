@@ -85,7 +85,7 @@ func (c *Config) resolve(set *pflag.FlagSet, env lookup) error {
 		if err == nil && found.source != "" {
 			c.origin[s.flag] = found.source
 			if err = flag.Value.Set(found.value); err != nil {
-				err = fmt.Errorf("--%s, from %s: %s %w", s.flag, found.source, s.shown(found.value), err)
+				err = fmt.Errorf("--%s, from %s: %s %w", s.flag, found.source, shown(found.value), err)
 			}
 		}
 		errs = append(errs, err)
@@ -93,9 +93,9 @@ func (c *Config) resolve(set *pflag.FlagSet, env lookup) error {
 	return errors.Join(errs...)
 }
 
-// shown is a value as an error may show it.
-func (s setting) shown(value string) string {
-	if s.secret {
+// shown is a wrong value as an error may show it. Secrets are never wrong, but a URL may hold one.
+func shown(value string) string {
+	if strings.Contains(value, "@") {
 		return "the value"
 	}
 	return fmt.Sprintf("%q", value)

@@ -85,10 +85,12 @@ func (a *app) customerCommands() []command {
 			settings: hubSettings(), names: []string{"limit", "cursor"},
 			example: "  sidegate customer list\n  sidegate customer list acme limit=1000",
 			run:     a.listCustomers},
-		{use: "import FILE", short: "Import customers, one JSON document a line", settings: hubSettings(),
+		{use: "import FILE [name=value…]", short: "Import customers, one JSON document a line", settings: hubSettings(),
 			long: "Each line is a customer with its subscriptions; - reads standard input. A faulty line is told and\n" +
 				"left out, the others are imported.",
+			names: []string{"dry_run=true"},
 			example: "  sidegate customer import customers.ndjson\n" +
+				"  sidegate customer import customers.ndjson dry_run=true   # only say what would become of it\n" +
 				"  echo '{\"id\":\"acme\",\"subscriptions\":{\"main\":{\"plan\":\"team\"}}}' | sidegate customer import -",
 			run: a.importFile},
 	}
@@ -122,7 +124,7 @@ func (a *app) subscriptionCommands() []command {
 			example: "  sidegate subscription convert acme main\n  sidegate subscription convert acme main plan=enterprise"},
 		{use: "extend", short: "Move the end, or a trial's", names: []string{"by", "ends_at", "trial_ends_at"},
 			example: "  sidegate subscription extend acme main by=30d"},
-		{use: "change", short: "Change fields, now or later", long: atHelp + " " + valueHelp,
+		{use: "change", short: "Change fields, now or later", long: atHelp + "\n" + valueHelp,
 			names: append([]string{"at=now", "at=term_end"}, fields...),
 			example: "  sidegate subscription change acme main plan=enterprise\n" +
 				"  sidegate subscription change acme main plan=free at=term_end"},
@@ -239,7 +241,7 @@ func (a *app) listCustomers(ctx context.Context, c *Config, args []string) error
 		q.Set("query", args[0])
 		args = args[1:]
 	}
-	if err := addPairs(q, args); err != nil {
+	if err := addPairs(q, args, "limit", "cursor"); err != nil {
 		return err
 	}
 	return a.get(ctx, c, question{c.toHub(), "/v1/customers?" + q.Encode(), customersView})
@@ -258,12 +260,16 @@ func (a *app) watched(in io.Reader, size int64) io.Reader {
 
 // importFile sends customers line by line.
 func (a *app) importFile(ctx context.Context, c *Config, args []string) error {
+	q := url.Values{}
+	if err := addPairs(q, args[1:], "dry_run"); err != nil {
+		return err
+	}
 	in, size, err := open(args[0])
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	answer, err := c.toHub().do(ctx, request{"POST", "/v1/import", a.watched(in, size), "application/x-ndjson"})
+	answer, err := c.toHub().do(ctx, request{"POST", "/v1/import?" + q.Encode(), a.watched(in, size), "application/x-ndjson"})
 	if err != nil {
 		return err
 	}

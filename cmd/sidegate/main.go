@@ -35,7 +35,7 @@ func main() {
 // run is the program without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root := newRoot(stdout, stderr)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // cobra would take nil for the process's own
 	return root.ExecuteContext(ctx)
 }
 

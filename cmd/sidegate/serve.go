@@ -70,6 +70,11 @@ type vendor struct {
 
 // newVendor starts NATS if it is to be embedded, opens the logs and takes the hub's address.
 func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
+	if c.Token != "" {
+		if err := hub.CheckSecret(c.Token); err != nil {
+			return nil, misuse{fmt.Errorf("--token or SIDEGATE_TOKEN: %w", err)}
+		}
+	}
 	v := &vendor{url: c.NATS}
 	defer func() {
 		if err != nil {
@@ -129,7 +134,7 @@ func (a *app) showToken(v *vendor) {
 func (a *app) hub(ctx context.Context, c *Config, _ []string) error {
 	switch {
 	case c.EmbedNATS == (c.NATS != ""):
-		return misuse{errors.New("give --nats URL, or --embed-nats with --data DIR")}
+		return misuse{errors.New("give either --nats URL, or --embed-nats with --data DIR")}
 	case c.EmbedNATS && c.Data == "":
 		return misuse{errors.New("--embed-nats keeps the log: give it --data DIR")}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -64,13 +65,15 @@ func pair(arg string) (name, value string, err error) {
 }
 
 // addPairs makes query parameters of name=value arguments.
-func addPairs(q url.Values, args []string) error {
+func addPairs(q url.Values, args []string, known ...string) error {
 	for _, arg := range args {
 		name, value, err := pair(arg)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if q.Has(name) {
+		case !slices.Contains(known, name):
+			return misuse{fmt.Errorf("%s is not known here; known are %s", name, strings.Join(known, ", "))}
+		case q.Has(name):
 			return misuse{fmt.Errorf("%s stands twice", name)}
 		}
 		q.Set(name, value)
@@ -81,7 +84,7 @@ func addPairs(q url.Values, args []string) error {
 // query makes a check's query string of arguments.
 func query(args []string) (string, error) {
 	q := url.Values{"customer": {args[0]}, "feature": {args[1]}}
-	err := addPairs(q, args[2:])
+	err := addPairs(q, args[2:], asked()...)
 	return q.Encode(), err
 }
 

@@ -126,7 +126,7 @@ func addons(n catalog.Node) string {
 	for _, a := range at(n, "addons").Items {
 		name := word(a, "key")
 		if quantity := word(a, "quantity"); quantity != "" && quantity != "1" {
-			name = quantity + " " + name
+			name = quantity + " × " + name
 		}
 		out = append(out, name)
 	}
@@ -228,7 +228,10 @@ func decided(n, other catalog.Node) string {
 
 // importView counts what became of the lines, and says what is wrong with which.
 func importView(out *bytes.Buffer, n catalog.Node) {
-	aligned(out, rows(n, "", "errors"))
+	all := rows(n, "", "errors")
+	aligned(out, slices.DeleteFunc(all, func(r row) bool {
+		return r == row{"dry_run", "false"} || r == row{"errors_left_off", "0"}
+	}))
 	for _, e := range at(n, "errors").Items {
 		fmt.Fprintf(out, "line %s", word(e, "line"))
 		if id := word(e, "id"); id != "" {
