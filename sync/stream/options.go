@@ -17,7 +17,8 @@ import (
 const (
 	embedStore  = 1 << 40 // what all streams of an embedded server may reserve; the disk is the real limit
 	maxMessage  = 8 << 20
-	defaultSize = 64 << 30
+	defaultSize = 16 << 30
+	leastSize   = 512 << 20 // what a log is made with at least, unless another size was asked for
 )
 
 // epochBits is how many revisions an epoch has, as a power of two. Epochs up to 8191 stay below 2^53, so that a
@@ -43,7 +44,7 @@ type Options struct {
 	Create bool
 	// First is the least first revision of a log that is made; 0: the epoch's own.
 	First        uint64
-	MaxBytes     int64         // of the log; 0: 64 GiB
+	MaxBytes     int64         // of the log; 0: 16 GiB, or less where the server has not got that much to reserve
 	MaxConsumers int           // followers at the same time, snapshots included; 0: 16384
 	Replicas     int           // servers that keep the log; 0: 1
 	Check        time.Duration // how often a tail makes sure that it follows what it thinks; 0: 15 s
@@ -58,7 +59,6 @@ func (o *Options) check() error {
 	o.Check = or(o.Check, 15*time.Second)
 	o.Beat = or(o.Beat, time.Second)
 	o.Timeout = or(o.Timeout, 5*time.Second)
-	o.MaxBytes = or(o.MaxBytes, defaultSize)
 	o.MaxConsumers = or(o.MaxConsumers, 16384)
 	o.Replicas = or(o.Replicas, 1)
 	if o.Log == nil {
@@ -103,7 +103,7 @@ func (o *Options) config() jetstream.StreamConfig {
 		Discard:            jetstream.DiscardNew,
 		MaxMsgsPerSubject:  1,
 		MaxMsgs:            -1,
-		MaxBytes:           o.MaxBytes,
+		MaxBytes:           or(o.MaxBytes, defaultSize),
 		MaxConsumers:       o.MaxConsumers,
 		MaxMsgSize:         maxMessage,
 		Replicas:           o.Replicas,

@@ -174,8 +174,7 @@ func (s *Stream) createOnce(ctx context.Context, js jetstream.JetStream) error {
 	defer cancel()
 	_, err := js.Stream(short, s.name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s.log.Info("making the log")
-		_, err = js.CreateStream(short, s.opts.config())
+		err = s.make(short, js)
 	}
 	if err != nil {
 		return fmt.Errorf("log %s: %w", s.name, err)
@@ -184,6 +183,37 @@ func (s *Stream) createOnce(ctx context.Context, js jetstream.JetStream) error {
 		return fmt.Errorf("log %s: %w", s.name, err)
 	}
 	return nil
+}
+
+// make makes the stream, smaller than by default if the server cannot reserve that much.
+func (s *Stream) make(ctx context.Context, js jetstream.JetStream) error {
+	config := s.opts.config()
+	for {
+		s.log.Info("making the log", "max_bytes", config.MaxBytes)
+		_, err := js.CreateStream(ctx, config)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return nil // another hub, which began at the same time, had room for another size
+		}
+		if !noRoom(err) {
+			return err
+		}
+		if s.opts.MaxBytes != 0 || config.MaxBytes/2 < leastSize {
+			return fmt.Errorf("NATS cannot reserve %d MiB for it; raise max_file_store of its JetStream, or the limits of "+
+				"the account: %w", config.MaxBytes>>20, err)
+		}
+		config.MaxBytes /= 2
+	}
+}
+
+// What a server answers that, or whose account, has not enough storage left.
+const (
+	accountExceeded = 10002
+	storageExceeded = 10047
+)
+
+func noRoom(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == accountExceeded || api.ErrorCode == storageExceeded)
 }
 
 // retriable tells whether a fault may pass by itself while a server starts.

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -74,6 +77,46 @@ func TestTheStreamIsWhatTheRulesSay(t *testing.T) {
 	if err := st.DeleteMsg(t.Context(), 2); err == nil {
 		t.Error("a document was deleted from the log")
 	}
+}
+
+func TestLogsAreMadeAsLargeAsTheServerCanReserve(t *testing.T) {
+	for store, want := range map[int64]string{40 << 30: "16384 16384 MiB", 20 << 30: "16384 4096 MiB",
+		3 << 30: "2048 1024 MiB", 700 << 20: "512 MiB, then max_file_store"} {
+		got := reserved(t, store)
+		if got != want {
+			t.Errorf("of %d MiB: got %s, want %s", store>>20, got, want)
+		}
+	}
+}
+
+// reserved is how large the two logs become on a server with a limit to its store.
+func reserved(t *testing.T, store int64) string {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true,
+		StoreDir: t.TempDir(), JetStreamMaxStore: store, NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer s.Shutdown()
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not begin")
+	}
+	nc, js := direct(t, &lab{url: s.ClientURL()})
+	defer nc.Close()
+	out := ""
+	for _, name := range []string{"docs", "books"} {
+		log, err := stream.Open(t.Context(), stream.Options{URL: s.ClientURL(), Name: name, Create: true})
+		if err != nil {
+			return out + "MiB, then " + regexp.MustCompile("max_file_store").FindString(err.Error())
+		}
+		defer log.Close()
+		st, err := js.Stream(t.Context(), "SIDEGATE_"+strings.ToUpper(name)+"_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out += fmt.Sprint(st.CachedInfo().Config.MaxBytes>>20, " ")
+	}
+	return out + "MiB"
 }
 
 func TestATombstoneIsForgottenAfterThirtyDays(t *testing.T) {
