@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -16,7 +17,17 @@ type answered struct {
 	revision uint64
 }
 
-var typeNames = [...]string{"", "boolean", "config", "metered", "pool", "seat"}
+// heads are how an answer begins, by reason.
+var heads = func() [][]byte {
+	out := make([][]byte, len(checker.Reasons())+1)
+	for _, r := range checker.Reasons() {
+		out[r] = fmt.Appendf(nil, `{"allowed":%t,"reason":"%s"`, r.Allows(), r)
+	}
+	return out
+}()
+
+var types = [...]string{"", `,"type":"boolean"`, `,"type":"config"`, `,"type":"metered"`, `,"type":"pool"`,
+	`,"type":"seat"`}
 
 // append writes a decision as JSON.
 func (a *API) append(out []byte, r answered) []byte { return append(appendDecision(out, r), '}') }
@@ -24,19 +35,15 @@ func (a *API) append(out []byte, r answered) []byte { return append(appendDecisi
 // appendDecision leaves the object open for more fields.
 func appendDecision(out []byte, r answered) []byte {
 	d := r.d
-	out = appendBool(append(out, '{'), `"allowed":`, d.Allowed)
-	out = append(out, `,"reason":"`...)
-	out = append(out, d.Reason.String()...)
+	out = append(out, heads[d.Reason]...)
 	if d.WouldDeny != checker.Undecided {
-		out = append(out, `","would_deny":"`...)
-		out = append(out, d.WouldDeny.String()...)
+		out = append(out, `,"would_deny":"`...)
+		out = append(append(out, d.WouldDeny.String()...), '"')
 	}
-	out = appendText(append(out, `","customer":`...), r.ask.customer)
+	out = appendText(append(out, `,"customer":`...), r.ask.customer)
 	out = appendText(append(out, `,"feature":`...), r.ask.feature)
 	if d.Type != 0 {
-		out = append(out, `,"type":"`...)
-		out = append(append(out, typeNames[d.Type]...), '"')
-		out = appendByType(out, d)
+		out = appendByType(append(out, types[d.Type]...), d)
 	}
 	if d.ExpiresAt != 0 {
 		out = appendTime(append(out, `,"expires_at":`...), d.ExpiresAt)
@@ -82,7 +89,11 @@ func appendByType(out []byte, d *checker.Decision) []byte {
 }
 
 func appendInt(out []byte, name string, n int64) []byte {
-	return strconv.AppendInt(append(out, name...), n, 10)
+	out = append(out, name...)
+	if uint64(n) < 10 {
+		return append(out, '0'+byte(n)) // most are 0
+	}
+	return strconv.AppendInt(out, n, 10)
 }
 
 func appendBool(out []byte, name string, b bool) []byte {

@@ -57,11 +57,13 @@ func New(o Options) (*API, error) {
 
 // A work is the memory of one request.
 type work struct {
+	api     api
 	ask     ask
 	held    checker.Held
 	out     []byte
 	text    []byte // decoded texts
 	scratch []byte // values that Decide puts together
+	served  uint32 // requests so far
 }
 
 // keepMost is how much memory of a large request is kept for the next.
@@ -84,7 +86,8 @@ func (a *API) giveBack(w *work) {
 	a.pool.Put(w)
 }
 
-// Server is a fasthttp server with limits that suit checks.
+// Server is a fasthttp server with limits that suit checks. Idle connections are not closed: their clients are on this
+// machine, and a deadline costs each request as much as finding a customer does.
 func (a *API) Server(handler fasthttp.RequestHandler) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:               handler,
@@ -93,7 +96,7 @@ func (a *API) Server(handler fasthttp.RequestHandler) *fasthttp.Server {
 		NoDefaultContentType:  true,
 		ReadBufferSize:        16 << 10,
 		MaxRequestBodySize:    maxRead,
-		IdleTimeout:           10 * time.Minute,
+		LazyRequestTime:       true,
 		ErrorHandler:          refuse,
 		Logger:                silent{},
 		CloseOnShutdown:       true,
@@ -125,16 +128,16 @@ func (a *API) Handler(ctx *fasthttp.RequestCtx) {
 	}
 	switch string(path) {
 	case "/v1/check":
-		a.check(ctx, query)
+		a.serve(ctx, apiCheck, query)
 	case "/v1/checks":
-		a.only(ctx, fasthttp.MethodPost, a.checks)
+		a.serve(ctx, apiChecks, query)
 	case "/v1/explain":
-		a.explain(ctx, query)
+		a.serve(ctx, apiExplain, query)
 	case "/v1/status":
-		a.only(ctx, fasthttp.MethodGet, a.status)
+		a.status(ctx)
 	default:
-		if customer, ok := between(path, "/v1/customers/", "/entitlements"); ok {
-			a.entitlements(ctx, customer, query)
+		if _, ok := between(path, "/v1/customers/", "/entitlements"); ok {
+			a.serve(ctx, apiEntitlements, query)
 			return
 		}
 		problem(ctx, trouble{status: 404, code: "not_found", detail: "there is nothing at this path; see /v1/check"})
@@ -164,13 +167,38 @@ func between(path []byte, before, after string) ([]byte, bool) {
 	return bytes.CutSuffix(middle, []byte(after))
 }
 
-// only lets one method pass.
-func (a *API) only(ctx *fasthttp.RequestCtx, method string, serve func(*fasthttp.RequestCtx)) {
-	if string(ctx.Method()) != method {
-		wrongMethod(ctx, method)
+// serve lets one of the check calls read, decide and write, and tells what went wrong.
+func (a *API) serve(ctx *fasthttp.RequestCtx, which api, query []byte) {
+	w := a.borrow()
+	defer a.giveBack(w)
+	w.api = which
+	timed := w.served%timedOne == 0
+	w.served++
+	var begun time.Time
+	if timed {
+		begun = a.o.Now()
+	}
+	var t trouble
+	var ok bool
+	switch which {
+	case apiCheck:
+		t, ok = a.check(ctx, w, query)
+	case apiChecks:
+		t, ok = a.checks(ctx, w, query)
+	case apiExplain:
+		t, ok = a.explain(ctx, w, query)
+	default:
+		t, ok = a.entitlements(ctx, w, query)
+	}
+	if !ok {
+		a.metrics.errors[which].Add(1)
+		problem(ctx, t)
 		return
 	}
-	serve(ctx)
+	answer(ctx, w.out)
+	if timed {
+		a.metrics.took[which].Update(a.o.Now().Sub(begun).Seconds())
+	}
 }
 
 // read reads an ask from query or body.
@@ -186,24 +214,15 @@ func (a *API) read(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bo
 	return w.readBody(ctx.Request.Body())
 }
 
-func (a *API) check(ctx *fasthttp.RequestCtx, query []byte) {
-	w := a.borrow()
-	defer a.giveBack(w)
+func (a *API) check(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
 	if t, ok := a.read(ctx, w, query); !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
 	view, t, ok := a.view(ctx, w.ask.minRevision, w.ask.waitMs)
 	if !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
-	now := a.o.Now().UnixMilli()
-	if t, ok := a.decide(w, view, now); !ok {
-		problem(ctx, t)
-		return
-	}
-	answer(ctx, w.out)
+	return a.decide(w, view, a.o.Now().UnixMilli())
 }
 
 // decide appends the decision on w.ask to w.out.
@@ -213,7 +232,7 @@ func (a *API) decide(w *work, view *index.View, now int64) (trouble, bool) {
 		return t, false
 	}
 	d := checker.Decide(&w.held, &w.ask.Ask, now)
-	a.metrics.count(d.Reason)
+	a.metrics.count(w.api, d.Reason)
 	w.out = a.append(w.out, answered{&w.ask, &w.held, &d, view.Revision()})
 	return t, true
 }

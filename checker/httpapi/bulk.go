@@ -13,18 +13,20 @@ import (
 const maxChecks = 1000
 
 // checks answers many asks from one view.
-func (a *API) checks(ctx *fasthttp.RequestCtx) {
-	w := a.borrow()
-	defer a.giveBack(w)
+func (a *API) checks(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	if !ctx.IsPost() {
+		return wrongMethod(ctx, fasthttp.MethodPost), false
+	}
+	if len(query) > 0 {
+		return badRequest("", "a POST names everything in its body; the query string must be empty"), false
+	}
 	b := bulk{w: w}
 	if t, ok := b.read(ctx.Request.Body()); !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
 	view, t, ok := a.view(ctx, b.minRevision, b.waitMs)
 	if !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
 	now := a.o.Now().UnixMilli()
 	w.out = strconv.AppendUint(append(w.out, `{"revision":`...), view.Revision(), 10)
@@ -43,7 +45,7 @@ func (a *API) checks(ctx *fasthttp.RequestCtx) {
 		}
 	}
 	w.out = append(w.out, `]}`...)
-	answer(ctx, w.out)
+	return trouble{}, true
 }
 
 func appendTrouble(out []byte, t trouble) []byte {
@@ -137,26 +139,22 @@ func (b *bulk) item(raw []byte, at int) bulkItem {
 }
 
 // entitlements answers every feature of a customer from one view.
-func (a *API) entitlements(ctx *fasthttp.RequestCtx, customer, query []byte) {
+func (a *API) entitlements(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
 	if !ctx.IsGet() && !ctx.IsHead() {
-		wrongMethod(ctx, fasthttp.MethodGet)
-		return
+		return wrongMethod(ctx, fasthttp.MethodGet), false
 	}
-	w := a.borrow()
-	defer a.giveBack(w)
+	path, _, _ := split(ctx)
+	customer, _ := between(path, "/v1/customers/", "/entitlements")
 	asked, t, ok := w.aboutCustomer(customer, query)
 	if !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
 	view, t, ok := a.view(ctx, asked.minRevision, asked.waitMs)
 	if !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
 	if !a.o.Source.All() && view.Record(asked.customer) == nil {
-		problem(ctx, notFollowed)
-		return
+		return notFollowed, false
 	}
 	now := a.o.Now().UnixMilli()
 	w.out = appendText(append(w.out, `{"customer":`...), asked.customer)
@@ -174,7 +172,7 @@ func (a *API) entitlements(ctx *fasthttp.RequestCtx, customer, query []byte) {
 		}
 	}
 	w.out = append(w.out, `]}`...)
-	answer(ctx, w.out)
+	return trouble{}, true
 }
 
 // aboutCustomer reads an ask that stands in a path, with the rest in the query.
@@ -219,25 +217,21 @@ func (w *work) decodePath(text []byte) ([]byte, bool) {
 }
 
 // explain answers a decision with how it came about.
-func (a *API) explain(ctx *fasthttp.RequestCtx, query []byte) {
-	w := a.borrow()
-	defer a.giveBack(w)
+func (a *API) explain(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
 	if t, ok := a.read(ctx, w, query); !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
 	view, t, ok := a.view(ctx, w.ask.minRevision, w.ask.waitMs)
 	if !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
 	now := a.o.Now().UnixMilli()
 	if t, ok := a.hold(w, view, now); !ok {
-		problem(ctx, t)
-		return
+		return t, false
 	}
 	d, steps := checker.Explain(&w.held, &w.ask.Ask, now)
-	out := appendDecision(nil, answered{&w.ask, &w.held, &d, view.Revision()})
+	a.metrics.count(w.api, d.Reason)
+	out := appendDecision(w.out, answered{&w.ask, &w.held, &d, view.Revision()})
 	out = append(out, `,"steps":[`...)
 	for i, s := range steps {
 		if i > 0 {
@@ -248,8 +242,8 @@ func (a *API) explain(ctx *fasthttp.RequestCtx, query []byte) {
 		out = append(appendString(append(out, `,"said":`...), s.Said), '}')
 	}
 	status := a.o.Source.Status()
-	out = strconv.AppendUint(append(out, `],"propagation":{"hub_head":`...), max(status.Revision, view.Revision()), 10)
+	out = strconv.AppendUint(append(out, `],"propagation":{"hub_head":`...), max(status.Head, view.Revision()), 10)
 	out = strconv.AppendUint(append(out, `,"applied_revision":`...), view.Revision(), 10)
-	out = appendBool(out, `,"linked":`, status.Linked)
-	answer(ctx, append(out, `}}`...))
+	w.out = append(appendBool(out, `,"linked":`, status.Linked), `}}`...)
+	return trouble{}, true
 }

@@ -14,26 +14,84 @@ import (
 	"github.com/sidegate/sidegate/checker"
 )
 
+// An api is one of the calls that decide.
+type api uint8
+
+const (
+	apiCheck api = iota
+	apiChecks
+	apiEntitlements
+	apiExplain
+	apiCount
+)
+
+var apiNames = [apiCount]string{"check", "checks", "entitlements", "explain"}
+
+// timedOne is of how many requests one is timed: reading a clock twice costs as much as finding a customer.
+const timedOne = 16
+
 // meters counts decisions and shows how the replica stands.
 type meters struct {
 	set     *metrics.Set
-	reasons [64]atomic.Uint64 // by checker.Reason
+	reasons [apiCount][64]atomic.Uint64 // by checker.Reason
+	errors  [apiCount]atomic.Uint64     // requests that got no decision
+	took    [apiCount]*metrics.PrometheusHistogram
 }
 
 func newMeters(a *API) *meters {
 	m := &meters{set: metrics.NewSet()}
+	for which, name := range apiNames {
+		m.calls(api(which), name)
+	}
 	for _, r := range checker.Reasons() {
 		name := fmt.Sprintf("sidegate_decisions_total{allowed=%q,reason=%q}", fmt.Sprint(r.Allows()), r.String())
-		m.set.NewGauge(name, func() float64 { return float64(m.reasons[r].Load()) })
+		m.set.NewGauge(name, func() float64 {
+			return m.sum(func(_ api, reason checker.Reason) bool { return reason == r })
+		})
 	}
+	source := a.o.Source
 	gauge := func(name string, value func() float64) { m.set.NewGauge("sidegate_"+name, value) }
-	gauge("revision", func() float64 { return float64(a.o.Source.Index().Load().Revision()) })
-	gauge("customers", func() float64 { return float64(a.o.Source.Index().Load().Len()) })
+	gauge("revision", func() float64 { return float64(source.Index().Load().Revision()) })
+	gauge("customers", func() float64 { return float64(source.Index().Load().Len()) })
 	gauge("snapshot_age_seconds", func() float64 { return float64(a.age(a.o.Now().UnixMilli())) / 1000 })
-	gauge("linked", func() float64 { return number(a.o.Source.Status().Linked) })
-	gauge("stored_revision", func() float64 { return float64(a.o.Source.Status().Stored) })
-	gauge("alarms", func() float64 { return float64(len(a.o.Source.Status().Alarms)) })
+	gauge("replication_lag_seconds", func() float64 {
+		if s := source.Status(); s.Linked && s.Revision >= s.Head {
+			return 0
+		}
+		return float64(a.age(a.o.Now().UnixMilli())) / 1000
+	})
+	gauge("hub_connected", func() float64 { return number(source.Status().Linked) })
+	gauge("stored_revision", func() float64 { return float64(source.Status().Stored) })
+	gauge("alarms", func() float64 { return float64(len(source.Status().Alarms)) })
 	return m
+}
+
+// calls shows what becomes of the requests of one call.
+func (m *meters) calls(which api, name string) {
+	m.took[which] = m.set.NewPrometheusHistogramExt(fmt.Sprintf("sidegate_check_duration_seconds{api=%q}", name),
+		[]float64{1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 0.1, 1})
+	for _, allowed := range []bool{true, false} {
+		result := map[bool]string{true: "allowed", false: "denied"}[allowed]
+		m.set.NewGauge(fmt.Sprintf("sidegate_checks_total{api=%q,result=%q}", name, result), func() float64 {
+			return m.sum(func(of api, reason checker.Reason) bool { return of == which && reason.Allows() == allowed })
+		})
+	}
+	m.set.NewGauge(fmt.Sprintf("sidegate_checks_total{api=%q,result=%q}", name, "error"), func() float64 {
+		return float64(m.errors[which].Load())
+	})
+}
+
+// sum adds up the decisions that are wanted.
+func (m *meters) sum(wanted func(api, checker.Reason) bool) float64 {
+	total := uint64(0)
+	for which := range m.reasons {
+		for reason := range m.reasons[which] {
+			if wanted(api(which), checker.Reason(reason)) {
+				total += m.reasons[which][reason].Load()
+			}
+		}
+	}
+	return float64(total)
 }
 
 func number(b bool) float64 {
@@ -43,12 +101,12 @@ func number(b bool) float64 {
 	return 0
 }
 
-func (m *meters) count(r checker.Reason) { m.reasons[r&63].Add(1) }
+func (m *meters) count(which api, r checker.Reason) { m.reasons[which][r&63].Add(1) }
 
 // OpsHandler serves probes and metrics.
 func (a *API) OpsHandler(ctx *fasthttp.RequestCtx) {
 	if !ctx.IsGet() && !ctx.IsHead() {
-		wrongMethod(ctx, fasthttp.MethodGet)
+		problem(ctx, wrongMethod(ctx, fasthttp.MethodGet))
 		return
 	}
 	path, _, _ := split(ctx)
@@ -117,6 +175,10 @@ type alarmReport struct {
 }
 
 func (a *API) status(ctx *fasthttp.RequestCtx) {
+	if !ctx.IsGet() && !ctx.IsHead() {
+		problem(ctx, wrongMethod(ctx, fasthttp.MethodGet))
+		return
+	}
 	s := a.o.Source.Status()
 	doc := statusDocument{Mode: "disconnected", Version: a.o.Version, Revision: s.Revision, Customers: s.Customers,
 		Lineage: lineage{s.Lineage.Log, s.Lineage.Created, s.Lineage.Nonce},

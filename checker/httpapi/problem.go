@@ -63,9 +63,9 @@ func problem(ctx *fasthttp.RequestCtx, t trouble) {
 	ctx.SetBody(body)
 }
 
-func wrongMethod(ctx *fasthttp.RequestCtx, allowed string) {
+func wrongMethod(ctx *fasthttp.RequestCtx, allowed string) trouble {
 	ctx.Response.Header.Set("Allow", allowed)
-	problem(ctx, trouble{status: 405, code: "method_not_allowed", detail: "use " + allowed})
+	return trouble{status: 405, code: "method_not_allowed", detail: "use " + allowed}
 }
 
 // refuse answers requests that fasthttp could not read.
