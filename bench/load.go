@@ -140,8 +140,8 @@ func Get(path string) []byte {
 
 // Post is a POST request with a JSON body as it goes over the wire.
 func Post(path string, body []byte) []byte {
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: sidecar\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
-		path, len(body))
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: sidecar\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, len(body))
 	return append([]byte(head), body...)
 }
 

@@ -48,7 +48,8 @@ func TestAnswersThatAreNot200AreErrors(t *testing.T) {
 	go func() { _ = Floor{Listen: "127.0.0.1:0", Size: 20}.Run(ctx, ready) }()
 	address := strings.TrimSpace(strings.TrimPrefix(<-ready, "ready floor="))
 	bad := []byte("GET / HTTP/1.1\r\nContent-Length: zzz\r\n\r\n")
-	load := Load{Network: "tcp", Address: address, Requests: [][]byte{bad}, Connections: 1, Duration: 20 * time.Millisecond}
+	load := Load{Network: "tcp", Address: address, Requests: [][]byte{bad}, Connections: 1,
+		Duration: 20 * time.Millisecond}
 	if got, err := load.Run(ctx); err == nil && got.Errors == 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}

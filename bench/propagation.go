@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -51,7 +50,7 @@ func (s Propagation) Run(ctx context.Context) (Spread, error) {
 			return Spread{}, ctx.Err()
 		case <-tick.C:
 		}
-		d, err := s.once(ctx, p, address, change{"c" + strconv.Itoa(1+r.IntN(s.Customers)), 10_000 + i})
+		d, err := s.once(ctx, p, address, change{living(r, s.Customers), 10_000 + i})
 		if err != nil {
 			return Spread{}, err
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"github.com/sidegate/sidegate/bench/world"
@@ -25,6 +26,15 @@ func writeWorld(w io.Writer, n int) error {
 		return err
 	}
 	return out.Flush()
+}
+
+// living picks a customer that is not revoked, so that a change of its subscription shows.
+func living(r *rand.Rand, customers int) string {
+	for {
+		if c := world.Customer(worldSeed, 1+r.IntN(customers), time.Now()); c.Status != "revoked" {
+			return c.ID
+		}
+	}
 }
 
 // limitOf reads the limit of an answer; -1 if there is none.

@@ -1,5 +1,5 @@
-// Package world makes customers that look like a code hosting vendor's: a few that show one thing each, and any number
-// of synthetic ones with a realistic mix of plans, trials, add-ons and expiries.
+// Package world answers what a code hosting vendor's customers would look like: a few that show one thing each, and any
+// number of synthetic ones with a realistic mix of plans, trials, add-ons and expiries.
 //
 // # Invariants
 //   - The same seed, number and moment make the same customer on every machine.
