@@ -28,17 +28,14 @@ type View struct {
 	count    int
 }
 
-var nothing shard
-
 func hashOf(id []byte) uint64 { return xxhash.Sum64(id) }
 
+// shard is where an id with this hash is, if it is known; nil if no such id is.
 func (v *View) shard(hash uint64) *shard {
 	if r := v.rows[hash&(width-1)]; r != nil {
-		if s := r[hash>>6&(width-1)]; s != nil {
-			return s
-		}
+		return r[hash>>6&(width-1)]
 	}
-	return &nothing
+	return nil
 }
 
 // Revision is the revision up to which every entry of the log is in the view.

@@ -43,25 +43,35 @@ func TestTheIndexIsAMap(t *testing.T) {
 		for range r.IntN(60) {
 			id := strconv.Itoa(r.IntN(500))
 			if r.IntN(4) == 0 {
-				_, had := model[id]
-				if _, removed := txn.Delete([]byte(id)); removed != had {
-					t.Fatalf("delete %s: got %v, want %v", id, removed, had)
-				}
-				delete(model, id)
-				continue
+				deleteBoth(t, txn, model, id)
+			} else {
+				putBoth(t, txn, model, record(t, id, r.Int64N(1<<40)))
 			}
-			start := r.Int64N(1 << 40)
-			old, had := model[id]
-			if was, replaced := txn.Put(record(t, id, start), uint64(start)); replaced != had || had && was != uint64(old) {
-				t.Fatalf("put %s: got %d, %v, want %d, %v", id, was, replaced, old, had)
-			}
-			model[id] = start
 		}
 		if err := txn.Publish(uint64(round + 1)); err != nil {
 			t.Fatal(err)
 		}
 		check(t, x.Load(), model, uint64(round+1))
 	}
+}
+
+func deleteBoth(t *testing.T, txn *Txn, model map[string]int64, id string) {
+	t.Helper()
+	_, had := model[id]
+	if _, removed := txn.Delete([]byte(id)); removed != had {
+		t.Fatalf("delete %s: got %v, want %v", id, removed, had)
+	}
+	delete(model, id)
+}
+
+func putBoth(t *testing.T, txn *Txn, model map[string]int64, rec checker.Record) {
+	t.Helper()
+	id, start := string(rec.ID()), startOf(t, rec)
+	old, had := model[id]
+	if was, replaced := txn.Put(rec, uint64(start)); replaced != had || had && was != uint64(old) {
+		t.Fatalf("put %s: got %d, %v, want %d, %v", id, was, replaced, old, had)
+	}
+	model[id] = start
 }
 
 func check(t *testing.T, v *View, model map[string]int64, revision uint64) {
@@ -121,13 +131,7 @@ func TestCollidingHashesAreToldApart(t *testing.T) {
 	for i := range 20 {
 		rec := record(t, "c"+strconv.Itoa(i), int64(i))
 		if (s.live+1)*8 > len(s.table)*5 {
-			grown := &shard{table: make([]uint32, max(4, len(s.table)*2)), data: s.data, live: s.live}
-			for _, v := range s.table {
-				if v != 0 {
-					grown.chain(v)
-				}
-			}
-			s = grown
+			s = s.chained(max(4, len(s.table)*2))
 		}
 		slot, at := s.find(hash, rec.ID())
 		if at >= 0 {
@@ -147,12 +151,17 @@ func TestCollidingHashesAreToldApart(t *testing.T) {
 	}
 }
 
-func (s *shard) chain(v uint32) {
+// chained is a shard with a larger table whose entries stand in one chain.
+func (s *shard) chained(slots int) *shard {
+	grown := &shard{table: make([]uint32, slots), data: s.data, live: s.live}
 	i := 0
-	for s.table[i] != 0 {
-		i++
+	for _, v := range s.table {
+		if v != 0 {
+			grown.table[i] = v
+			i++
+		}
 	}
-	s.table[i] = v
+	return grown
 }
 
 func TestWasteIsTakenBack(t *testing.T) {
@@ -195,19 +204,7 @@ func TestReadersSeeWholeViewsWhileAWriterWrites(t *testing.T) {
 	var readers sync.WaitGroup
 	for range 4 {
 		readers.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				v := x.Load()
-				for i := range 50 {
-					if got := startOf(t, v.Record([]byte(strconv.Itoa(i)))); got != int64(v.Revision()) {
-						t.Errorf("view %d shows %d", v.Revision(), got)
-						return
-					}
-				}
+			for !closed(done) && isWhole(t, x.Load(), 50) {
 			}
 		})
 	}
@@ -216,6 +213,26 @@ func TestReadersSeeWholeViewsWhileAWriterWrites(t *testing.T) {
 	}
 	close(done)
 	readers.Wait()
+}
+
+func closed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// isWhole says whether every customer is of the view's revision.
+func isWhole(t *testing.T, v *View, customers int) bool {
+	for i := range customers {
+		if got := startOf(t, v.Record([]byte(strconv.Itoa(i)))); got != int64(v.Revision()) {
+			t.Errorf("view %d shows %d", v.Revision(), got)
+			return false
+		}
+	}
+	return true
 }
 
 func TestWaitReturnsWhenTheRevisionIsThere(t *testing.T) {

@@ -46,25 +46,31 @@ func BenchmarkScale(b *testing.B) {
 		}
 		for name, set := range map[string][][]byte{"zipf": ids, "random": cold} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
-				v := x.Load()
-				for i := range b.N {
-					if v.Record(set[i&(1<<16-1)]) == nil {
-						b.Fatal("not found")
-					}
-				}
+				lookUp(b, x.Load(), set)
 				b.ReportMetric(used, "MiB")
 				b.ReportMetric(float64(collection.Microseconds())/1000, "ms/gc")
 			})
 		}
-		b.Run(fmt.Sprintf("change/%d", n), func(b *testing.B) {
-			rec := record(b, "customer-7", 5)
-			for i := range b.N {
-				txn := x.Begin()
-				txn.Put(rec, 1)
-				if err := txn.Publish(uint64(i) + 2); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+		b.Run(fmt.Sprintf("change/%d", n), func(b *testing.B) { change(b, x) })
+	}
+}
+
+// lookUp finds one of 65536 ids after the other.
+func lookUp(b *testing.B, v *View, ids [][]byte) {
+	for i := range b.N {
+		if v.Record(ids[i&(1<<16-1)]) == nil {
+			b.Fatal("not found")
+		}
+	}
+}
+
+func change(b *testing.B, x *Index) {
+	rec := record(b, "customer-7", 5)
+	for i := range b.N {
+		txn := x.Begin()
+		txn.Put(rec, 1)
+		if err := txn.Publish(uint64(i) + 2); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

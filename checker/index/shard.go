@@ -35,8 +35,9 @@ type shard struct {
 func tagOf(hash uint64) uint32 { return uint32(hash) >> placeBits << placeBits }
 
 // find answers the slot of an id, and the place of its entry in data; -1 if it is not there, with the slot to fill.
+// Nothing is found in a nil shard.
 func (s *shard) find(hash uint64, id []byte) (slot, place int) {
-	if len(s.table) == 0 {
+	if s == nil || len(s.table) == 0 {
 		return 0, -1
 	}
 	mask, tag := len(s.table)-1, tagOf(hash)
