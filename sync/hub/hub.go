@@ -18,7 +18,7 @@ import (
 	"github.com/sidegate/sidegate/replica/follow"
 )
 
-// Options say what a hub works on. Docs and Books are required.
+// Options say what a hub works on. Docs, Books and Now are required.
 type Options struct {
 	Docs  replica.Log // what sidecars follow: catalogue, plans, customers
 	Books replica.Log // what only hubs follow: tokens
@@ -56,8 +56,8 @@ type Hub struct {
 // New makes a hub. It touches nothing before Run.
 func New(o Options) (*Hub, error) {
 	switch {
-	case o.Docs == nil || o.Books == nil:
-		return nil, errors.New("hub: it needs two logs")
+	case o.Docs == nil || o.Books == nil || o.Now == nil:
+		return nil, errors.New("hub: it needs two logs and a clock")
 	case o.FirstToken != "":
 		if err := CheckSecret(o.FirstToken); err != nil {
 			return nil, fmt.Errorf("hub: first token (SIDEGATE_TOKEN): %w", err)
@@ -65,9 +65,6 @@ func New(o Options) (*Hub, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	h := &Hub{opts: o, docs: o.Docs, books: o.Books, now: o.Now, log: o.Log, shelf: newShelf(), keys: newKeyring(),
 		ready: make(chan struct{}), seed: maphash.MakeSeed(), tendEvery: tendEvery}

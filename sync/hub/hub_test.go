@@ -176,7 +176,7 @@ func TestTheFirstTokenIsMadeOnceAndOnlyOnEmptyBooks(t *testing.T) {
 	docs, books := replica.NewMemory(), replica.NewMemory()
 	first := ""
 	for i := range 2 {
-		h, err := hub.New(hub.Options{Docs: docs, Books: books})
+		h, err := hub.New(hub.Options{Docs: docs, Books: books, Now: time.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,8 @@ func TestTheFirstTokenIsMadeOnceAndOnlyOnEmptyBooks(t *testing.T) {
 
 func TestAWeakFirstTokenIsRefused(t *testing.T) {
 	for _, secret := range []string{"short", "with a space in it", "sixteen-ünïcödes"} {
-		_, err := hub.New(hub.Options{Docs: replica.NewMemory(), Books: replica.NewMemory(), FirstToken: secret})
+		_, err := hub.New(hub.Options{Docs: replica.NewMemory(), Books: replica.NewMemory(), Now: time.Now,
+			FirstToken: secret})
 		if err == nil {
 			t.Errorf("%q: accepted", secret)
 		}
