@@ -107,8 +107,12 @@ func (c *call) query(known ...string) error {
 	return nil
 }
 
-// flag reads a query parameter that is true or false.
-func (c *call) flag(name string) (bool, error) {
+// dryRun says whether the caller only asks what would be written. Where it may be asked it is the only parameter.
+func (c *call) dryRun() (bool, error) {
+	const name = "dry_run"
+	if err := c.query(name); err != nil {
+		return false, err
+	}
 	text := c.r.URL.Query().Get(name)
 	if text == "" {
 		return false, nil

@@ -42,10 +42,7 @@ func (c *call) readCatalogue() (catalog.Catalogue, error) {
 }
 
 func (h *Hub) putCatalogue(c *call) error {
-	if err := c.query("dry_run"); err != nil {
-		return err
-	}
-	dry, err := c.flag("dry_run")
+	dry, err := c.dryRun()
 	if err != nil {
 		return err
 	}

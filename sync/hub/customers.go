@@ -67,16 +67,21 @@ func (h *Hub) putCustomer(c *call) error {
 	})
 }
 
-func (h *Hub) getCustomer(c *call) error {
+// shown is the customer of the path as it is answered.
+func (h *Hub) shown(c *call) (customerDoc, error) {
 	cu, err := h.existing(c)
 	if err != nil {
-		return err
+		return customerDoc{}, err
 	}
-	doc, err := h.customerDoc(cu)
+	return h.customerDoc(cu)
+}
+
+func (h *Hub) getCustomer(c *call) error {
+	doc, err := h.shown(c)
 	if err != nil {
 		return err
 	}
-	return c.document(cu.rev, doc)
+	return c.document(doc.Revision, doc)
 }
 
 // existing reads the customer that the path names.

@@ -80,10 +80,7 @@ type importer struct {
 }
 
 func (h *Hub) postImport(c *call) error {
-	if err := c.query("dry_run"); err != nil {
-		return err
-	}
-	dry, err := c.flag("dry_run")
+	dry, err := c.dryRun()
 	if err != nil {
 		return err
 	}

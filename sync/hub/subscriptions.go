@@ -159,11 +159,7 @@ func (h *Hub) getSubscription(c *call) error {
 }
 
 func (h *Hub) listSubscriptions(c *call) error {
-	cu, err := h.existing(c)
-	if err != nil {
-		return err
-	}
-	doc, err := h.customerDoc(cu)
+	doc, err := h.shown(c)
 	if err != nil {
 		return err
 	}
@@ -172,10 +168,10 @@ func (h *Hub) listSubscriptions(c *call) error {
 		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b subscriptionDoc) int { return compare(a.id, b.id) })
-	return c.document(cu.rev, struct {
+	return c.document(doc.Revision, struct {
 		Subscriptions []subscriptionDoc `json:"subscriptions"`
 		Revision      uint64            `json:"revision"`
-	}{list, cu.rev})
+	}{list, doc.Revision})
 }
 
 func (h *Hub) deleteSubscription(c *call) error {
