@@ -200,10 +200,8 @@ func (m *Memory) Tail(ctx context.Context, l Lineage, from uint64, f Filter) ite
 				yield(Entry{}, err)
 				return
 			}
-			for _, e := range entries {
-				if ctx.Err() != nil || !yield(e, nil) {
-					return
-				}
+			if !passOn(ctx, entries, yield) {
+				return
 			}
 			select {
 			case <-ctx.Done():
@@ -212,6 +210,16 @@ func (m *Memory) Tail(ctx context.Context, l Lineage, from uint64, f Filter) ite
 			}
 		}
 	}
+}
+
+// passOn yields entries, and says whether more are wanted.
+func passOn(ctx context.Context, entries []Entry, yield func(Entry, error) bool) bool {
+	for _, e := range entries {
+		if ctx.Err() != nil || !yield(e, nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // A memoryTail is the place of one follower.

@@ -232,21 +232,25 @@ func (r *finder) addons(into *[]AddonUse) func(Node, string) {
 			return
 		}
 		for i, item := range n.Items {
-			at := fmt.Sprintf("%s[%d]", path, i)
-			a := AddonUse{Quantity: 1}
-			r.mapping(item, at, fields{"key": r.id(&a.Key), "quantity": r.quantity(&a.Quantity)})
-			switch {
-			case item.Kind != Map:
-			case item.lacks("key"):
-				r.fail(Join(at, "key"), item.Line, "it is missing", "")
-			case a.Quantity < 1:
-				r.fail(Join(at, "quantity"), item.Line, "it must be at least 1", "leave the add-on out instead")
-			case slices.ContainsFunc(*into, func(b AddonUse) bool { return b.Key == a.Key }):
-				r.fail(at, item.Line, fmt.Sprintf("add-on %q stands twice", a.Key), "add the quantities up")
-			}
-			*into = append(*into, a)
+			*into = append(*into, r.addon(item, fmt.Sprintf("%s[%d]", path, i), *into))
 		}
 	}
+}
+
+// addon reads one of a list, given those before it.
+func (r *finder) addon(n Node, path string, before []AddonUse) AddonUse {
+	a := AddonUse{Quantity: 1}
+	r.mapping(n, path, fields{"key": r.id(&a.Key), "quantity": r.quantity(&a.Quantity)})
+	switch {
+	case n.Kind != Map:
+	case n.lacks("key"):
+		r.fail(Join(path, "key"), n.Line, "it is missing", "")
+	case a.Quantity < 1:
+		r.fail(Join(path, "quantity"), n.Line, "it must be at least 1", "leave the add-on out instead")
+	case slices.ContainsFunc(before, func(b AddonUse) bool { return b.Key == a.Key }):
+		r.fail(path, n.Line, fmt.Sprintf("add-on %q stands twice", a.Key), "add the quantities up")
+	}
+	return a
 }
 
 func (r *finder) overrides(into *map[string]Allowance) func(Node, string) {

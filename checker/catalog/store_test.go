@@ -34,7 +34,8 @@ func (d dice) feature() (feature, allowance map[string]any) {
 		return map[string]any{"type": "boolean", "name": d.odd()},
 			map[string]any{"value": d.IntN(2) == 0, "enforce": "advisory"}
 	case 1:
-		values := []any{float64(n), d.odd(), []any{d.odd(), 1.5e-7, nil}, map[string]any{"limit": d.odd()}, math.Copysign(0, -1), 1e300}
+		values := []any{float64(n), d.odd(), []any{d.odd(), 1.5e-7, nil}, map[string]any{"limit": d.odd()},
+			math.Copysign(0, -1), 1e300}
 		return map[string]any{"type": "config"}, map[string]any{"value": values[d.IntN(len(values))]}
 	case 2:
 		return map[string]any{"type": "metered", "unit": d.odd(), "stack": d.pick("sum", "max"),
@@ -172,8 +173,9 @@ func TestWhatIsShownCanBeWrittenAgain(t *testing.T) {
 
 // BenchmarkImport is one line of an import, from its bytes to the record.
 func BenchmarkImport(b *testing.B) {
-	line := []byte(`{"id":"acme","name":"Acme","subscriptions":{"main":{"plan":"team","starts_at":"2026-01-31T00:00:00Z",` +
-		`"ends_at":"2027-01-31T00:00:00Z","addons":[{"key":"more","quantity":2}],"overrides":{"tier":"a"}}}}`)
+	line := []byte(`{"id":"acme","name":"Acme","subscriptions":{"main":{"plan":"team",` +
+		`"starts_at":"2026-01-31T00:00:00Z","ends_at":"2027-01-31T00:00:00Z",` +
+		`"addons":[{"key":"more","quantity":2}],"overrides":{"tier":"a"}}}}`)
 	c, names := smallCatalogue(b), checker.NewNames()
 	for b.Loop() {
 		n, err := ParseJSON(line)

@@ -157,7 +157,8 @@ func passedBy(b *bench) {
 func parts(b *bench) {
 	t := b.follow(0, replica.Filter{Groups: []string{"eu"}})
 	t.until(0, view{})
-	rev := b.put(set("customer@eu/a", 0, "1"), set("customer/b", 0, "b"), set("customer@eu/c", 0, "1"), set("customer/d", 0, "d"))
+	rev := b.put(set("customer@eu/a", 0, "1"), set("customer/b", 0, "b"),
+		set("customer@eu/c", 0, "1"), set("customer/d", 0, "d"))
 	v := view{}
 	for !t.b.Failed() {
 		e := t.step()

@@ -53,16 +53,18 @@ func fill(t *testing.T, log replica.Log) {
 		Plans: map[string]catalog.Plan{"team": {Allow: map[string]catalog.Allowance{"sso": {Value: []byte("true")}}}}}
 	cu := catalog.Customer{ID: "acme", Subscriptions: map[string]catalog.Subscription{"main": {Plan: "team",
 		StartsAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}}
-	if _, err := log.Put(t.Context(), replica.CommandID{1}, replica.Put{Key: replica.KindCatalog, Value: catalog.EncodeCatalogue(c)},
+	if _, err := log.Put(t.Context(), replica.CommandID{1},
+		replica.Put{Key: replica.KindCatalog, Value: catalog.EncodeCatalogue(c)},
 		replica.Put{Key: replica.PlanKey("team", 1), Value: catalog.EncodePlan(c.NewVersions(nil)[0])},
 		replica.Put{Key: replica.CustomerKey("", "acme"), Value: catalog.EncodeCustomer(cu)}); err != nil {
 		t.Fatal(err)
 	}
 }
 
+// get answers the status and the body of what is at a host and path.
 func get(t *testing.T, client *http.Client, target string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+target, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,19 +86,19 @@ func TestASidecarAnswersFromItsDiskWhenTheLogIsGone(t *testing.T) {
 	s, stop := start(t, Options{Listen: "127.0.0.1:0", Data: dir, Log: log})
 	<-s.Ready()
 	check := "/v1/check?customer=acme&feature=sso"
-	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Check+check); !strings.Contains(got, `"allowed":true`) {
+	if got := get(t, http.DefaultClient, s.Addrs().Check+check); !strings.Contains(got, `"allowed":true`) {
 		t.Errorf("got %s", got)
 	}
 	stop()
 	s, _ = start(t, Options{Listen: "127.0.0.1:0", Data: dir, Log: gone{}})
 	<-s.Ready()
-	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Check+check); !strings.Contains(got, `"allowed":true`) {
+	if got := get(t, http.DefaultClient, s.Addrs().Check+check); !strings.Contains(got, `"allowed":true`) {
 		t.Errorf("got %s", got)
 	}
-	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Ops+"/readyz"); !strings.HasPrefix(got, "200") {
+	if got := get(t, http.DefaultClient, s.Addrs().Ops+"/readyz"); !strings.HasPrefix(got, "200") {
 		t.Errorf("readyz: got %s", got)
 	}
-	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Check+"/v1/status"); !strings.Contains(got, `"mode":"disconnected"`) {
+	if got := get(t, http.DefaultClient, s.Addrs().Check+"/v1/status"); !strings.Contains(got, `"mode":"disconnected"`) {
 		t.Errorf("status: got %s", got)
 	}
 }
@@ -104,7 +106,8 @@ func TestASidecarAnswersFromItsDiskWhenTheLogIsGone(t *testing.T) {
 func TestAnEmptyLogMakesReady(t *testing.T) {
 	s, _ := start(t, Options{Listen: "127.0.0.1:0", Data: t.TempDir(), Log: replica.NewMemory()})
 	<-s.Ready()
-	if got := get(t, http.DefaultClient, "http://"+s.Addrs().Check+"/v1/check?customer=a&feature=b"); !strings.Contains(got, "unknown_customer") {
+	got := get(t, http.DefaultClient, s.Addrs().Check+"/v1/check?customer=a&feature=b")
+	if !strings.Contains(got, "unknown_customer") {
 		t.Errorf("got %s", got)
 	}
 }
@@ -114,10 +117,11 @@ func TestChecksAreAnsweredOverAUnixSocket(t *testing.T) {
 	fill(t, log)
 	s, stop := start(t, Options{Listen: "unix:" + path, Log: log})
 	<-s.Ready()
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}}
-	if got := get(t, client, "http://sidecar/v1/check?customer=acme&feature=sso"); !strings.Contains(got, `"allowed":true`) {
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: dial}}
+	if got := get(t, client, "sidecar/v1/check?customer=acme&feature=sso"); !strings.Contains(got, `"allowed":true`) {
 		t.Errorf("got %s", got)
 	}
 	if _, err := New(Options{Listen: "unix:" + path, OpsListen: "127.0.0.1:0", Log: log, Now: time.Now}); err == nil ||

@@ -21,25 +21,32 @@ func BenchmarkLoad(b *testing.B) {
 	for _, c := range []struct{ writers, size int }{{1, 1}, {1, 1000}, {2, 1000}, {4, 1000}, {2, 500}, {4, 500}} {
 		b.Run(fmt.Sprintf("writers=%d/size=%d", c.writers, c.size), func(b *testing.B) {
 			s := benchLog(b)
-			var rounds atomic.Uint64
-			var g errgroup.Group
 			b.ResetTimer()
-			for range c.writers {
-				g.Go(func() error {
-					for n := rounds.Add(1); n <= uint64(b.N); n = rounds.Add(1) {
-						if err := load(s, n, c.size); err != nil {
-							return err
-						}
-					}
-					return nil
-				})
-			}
-			if err := g.Wait(); err != nil {
+			if err := loadAtOnce(b.N, s, c.writers, c.size); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(b.N*c.size)/b.Elapsed().Seconds(), "docs/s")
 		})
 	}
+}
+
+func loadAtOnce(entries int, s *stream.Stream, writers, size int) error {
+	var rounds atomic.Uint64
+	var g errgroup.Group
+	for range writers {
+		g.Go(func() error { return loadUpTo(entries, s, &rounds, size) })
+	}
+	return g.Wait()
+}
+
+// loadUpTo writes one entry after the other, as long as others have not brought them to last.
+func loadUpTo(last int, s *stream.Stream, rounds *atomic.Uint64, size int) error {
+	for n := rounds.Add(1); n <= uint64(last); n = rounds.Add(1) {
+		if err := load(s, n, size); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func load(s *stream.Stream, n uint64, size int) error {
@@ -69,16 +76,8 @@ func BenchmarkTail(b *testing.B) {
 			defer stop()
 			var took []time.Duration
 			for n := uint64(0); b.Loop(); n++ {
-				var id replica.CommandID
-				binary.BigEndian.PutUint64(id[:], n)
 				begun := time.Now()
-				key := fmt.Sprintf("customer/%s%d-%d", name, rev, n)
-				r, err := s.Put(ctx, id, replica.Put{Key: key, Value: []byte("v")})
-				if err != nil {
-					b.Fatal(err)
-				}
-				for e, _, _ := next(); e.Rev < r || !e.Whole; e, _, _ = next() {
-				}
+				awaitWhole(next, putNumbered(b, s, fmt.Sprintf("customer/%s%d-%d", name, rev, n), n))
 				took = append(took, time.Since(begun))
 			}
 			slices.Sort(took)
@@ -87,6 +86,21 @@ func BenchmarkTail(b *testing.B) {
 			_, rev, _ = s.Head(ctx)
 		})
 	}
+}
+
+func awaitWhole(next func() (replica.Entry, error, bool), rev uint64) {
+	for e, _, _ := next(); e.Rev < rev || !e.Whole; e, _, _ = next() {
+	}
+}
+
+func putNumbered(b *testing.B, s *stream.Stream, key string, n uint64) (rev uint64) {
+	var id replica.CommandID
+	binary.BigEndian.PutUint64(id[:], n)
+	rev, err := s.Put(context.Background(), id, replica.Put{Key: key, Value: []byte("v")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return rev
 }
 
 func benchLog(b *testing.B) *stream.Stream {

@@ -241,12 +241,13 @@ func TestAnOutcomeThatCannotBeReadIsUnknown(t *testing.T) {
 }
 
 func TestAMessageThatMustNotBeIgnoredEndsTheTail(t *testing.T) {
+	x := []byte("x")
 	for name, c := range map[string]struct {
 		message wire.Message
 		want    error
 	}{
-		"newer":           {wire.Message{Reader: wire.Level + 1, Count: 1, Key: "catalog", Value: []byte("x")}, wire.ErrNewer},
-		"another subject": {wire.Message{Count: 1, Key: "plan/a/1", Value: []byte("x")}, wire.ErrDamaged},
+		"newer":           {wire.Message{Reader: wire.Level + 1, Count: 1, Key: "catalog", Value: x}, wire.ErrNewer},
+		"another subject": {wire.Message{Count: 1, Key: "plan/a/1", Value: x}, wire.ErrDamaged},
 	} {
 		l := newLab(t)
 		s := l.open(t, stream.Options{})
