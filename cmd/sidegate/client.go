@@ -141,6 +141,8 @@ func (c *client) refusal(status int, body []byte) error {
 	case status == http.StatusUnauthorized:
 		p.Detail += "; see SIDEGATE_TOKEN"
 	}
+	p.Detail = strings.NewReplacer("PUT /v1/catalog", "sidegate catalog apply FILE",
+		"PUT /v1/customers/{id}", "sidegate customer put ID").Replace(p.Detail)
 	if p.Detail == "" {
 		p.Detail = fmt.Sprintf("the answer was %d %s", status, http.StatusText(status))
 	}

@@ -21,6 +21,7 @@ func TestRealProcesses(t *testing.T) {
 		"dev with a data directory goes on where it ended":           devGoesOn,
 		"an answer survives hub and log, and a restart without them": answersSurvive,
 		"a sidecar killed during an import misses nothing":           killedDuringImport,
+		"who still waits, or loads, ends when told to":               endsWhenToldTo,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w) })
 	}
@@ -72,6 +73,27 @@ func devGoesOn(t *testing.T, w *workshop) {
 	p = w.run(t, anywhere("dev", "--data", data)...)
 	w.must(t, 0, "check", "hobby", "sso", "--sidecar", p.ready["check"])
 	p.stop()
+}
+
+func endsWhenToldTo(t *testing.T, w *workshop) {
+	hub := w.start(t, w.self, anywhere("hub", "--nats", "nats://127.0.0.1:1")...)
+	hub.until("waiting for NATS")
+	hub.stop()
+	sidecar := w.start(t, w.self, anywhere("sidecar", "--nats", "nats://127.0.0.1:1", "--data",
+		filepath.Join(w.dir, "waiting"))...)
+	sidecar.until("interrupted")
+	sidecar.stop()
+	data := filepath.Join(w.dir, "loading")
+	dev := w.start(t, w.self, anywhere("dev", "--data", data, "--customers", "1000000")...)
+	eventually(t, "it loads customers", func() bool {
+		log, err := filepath.Glob(filepath.Join(data, "nats/jetstream/*/streams/SIDEGATE_DOCS_1/msgs/*.blk"))
+		if err != nil || len(log) == 0 {
+			return false
+		}
+		info, err := os.Stat(log[0])
+		return err == nil && info.Size() > 1<<20
+	})
+	dev.stop()
 }
 
 // broker starts a NATS server, as a process of its own, and answers its URL. port may be -1.

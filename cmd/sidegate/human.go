@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -48,7 +49,7 @@ func rows(n catalog.Node, prefix string, without ...string) []row {
 		case f.Value.Kind == catalog.Map && len(f.Value.Fields) > 0:
 			out = append(out, rows(f.Value, name, without...)...)
 		default:
-			out = append(out, row{name, inline(f.Value)})
+			out = append(out, row{name, cmp.Or(inline(f.Value), "-")})
 		}
 	}
 	return out
