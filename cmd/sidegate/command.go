@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,8 +107,11 @@ func (a *app) build(c command) *cobra.Command {
 		return cmd
 	}
 	cmd.Args, cmd.ValidArgsFunction = takes(c.use), c.complete
+	if c.long != "" {
+		cmd.Long = c.short + ".\n\n" + c.long
+	}
 	if len(c.names) > 0 {
-		cmd.Long = strings.TrimSpace(c.long + "\n\nname=value arguments: " + strings.Join(c.names, ", ") + ".")
+		cmd.Long = cmp.Or(cmd.Long, c.short+".") + "\n\nname=value arguments: " + strings.Join(c.names, ", ") + "."
 	}
 	var config Config
 	config.register(cmd.Flags(), c.settings)

@@ -49,8 +49,8 @@ func (a *app) hubClients() []command {
 func (a *app) catalogCommands() []command {
 	return []command{
 		{use: "apply FILE", short: "Apply a catalogue, whole or not at all", settings: hubSettings(),
-			long: "Apply a catalogue in YAML, or in JSON if the file's name ends in .json; - reads standard input.\n" +
-				"A catalogue with faults is refused whole, and every fault is listed.",
+			long: "The file is YAML, or JSON if its name ends in .json; - reads standard input. If there are faults\n" +
+				"nothing is applied, and all of them are listed.",
 			example: "  sidegate catalog show > catalogue.yaml   # edit it, then\n  sidegate catalog diff catalogue.yaml\n" +
 				"  sidegate catalog apply catalogue.yaml",
 			run: func(ctx context.Context, c *Config, args []string) error {

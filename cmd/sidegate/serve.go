@@ -23,8 +23,8 @@ import (
 func (a *app) servers() []command {
 	return []command{
 		{use: "dev", short: "Run everything here, with a sample catalogue and customers",
-			long: "Run a hub, an embedded NATS and a sidecar in one process, with a sample catalogue and sample customers.\n" +
-				"The data is gone when it ends, unless --data says where to keep it.\n\n" +
+			long: "That is a hub, an embedded NATS and a sidecar in one process. The data is gone when it ends, unless\n" +
+				"--data says where to keep it.\n\n" +
 				"It shows the first admin token. In another terminal, with that token, the catalogue can be changed:\n\n" +
 				"  export SIDEGATE_TOKEN=sg_…\n" +
 				"  sidegate catalog show > catalogue.yaml\n" +
@@ -39,14 +39,14 @@ func (a *app) servers() []command {
 				"customers", "token", "log-level"},
 			run: a.dev},
 		{use: "hub", short: "Run the vendor's side: the admin API over the log",
-			long: "Run a hub on a log in NATS JetStream. On an empty log it makes the first admin token and shows it\n" +
-				"once, or takes SIDEGATE_TOKEN (or SIDEGATE_TOKEN_FILE) for it.",
+			long: "The log is in NATS JetStream. On an empty one the hub makes the first admin token and shows it once,\n" +
+				"or takes SIDEGATE_TOKEN (or SIDEGATE_TOKEN_FILE) for it.",
 			example: "  sidegate hub --nats nats://127.0.0.1:4222\n  sidegate hub --embed-nats --data ./hub",
 			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "embed-nats", "data", "token",
 				"log-level"},
 			run: a.hub},
 		{use: "sidecar", short: "Run beside an app: answer checks from a snapshot of the log",
-			long: "Run a sidecar. It answers from its snapshot at once, with or without NATS, and follows the log when it can.",
+			long: "It answers from its snapshot at once, with or without NATS, and follows the log when it can.",
 			example: "  sidegate sidecar --nats nats://127.0.0.1:4222 --data ./sidecar\n" +
 				"  sidegate sidecar --nats nats://127.0.0.1:4222 --data ./sidecar --listen unix:/run/sidegate.sock",
 			settings: []string{"listen", "ops-listen", "nats", "nats-creds", "data", "groups", "environment",
