@@ -34,26 +34,32 @@ func TestAnswersSayWhatTheContractSays(t *testing.T) {
 			if status, got := do(t, "GET", base+"/v1/check?"+tc.query, ""); status != 200 || got != tc.want {
 				t.Errorf("GET: %d\ngot  %s\nwant %s", status, got, tc.want)
 			}
-			values, err := url.ParseQuery(tc.query)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fields := map[string]any{}
-			for key, v := range values {
-				fields[key] = v[0]
-				if key == "quantity" {
-					fields[key] = json.Number(v[0])
-				}
-			}
-			body, err := json.Marshal(fields)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if status, got := do(t, "POST", base+"/v1/check", string(body)); status != 200 || got != tc.want {
+			if status, got := do(t, "POST", base+"/v1/check", bodyOf(t, tc.query)); status != 200 || got != tc.want {
 				t.Errorf("POST: %d\ngot  %s\nwant %s", status, got, tc.want)
 			}
 		})
 	}
+}
+
+// bodyOf is the body that asks what a query asks.
+func bodyOf(t *testing.T, query string) string {
+	t.Helper()
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]any{}
+	for key, v := range values {
+		fields[key] = v[0]
+		if key == "quantity" {
+			fields[key] = json.Number(v[0])
+		}
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 func TestBadRequestsNameTheFieldAndTheRemedy(t *testing.T) {
@@ -122,7 +128,8 @@ func TestBulkAnswersAreOfOneRevisionAndKeepTheirOrder(t *testing.T) {
 		t.Fatalf("got %d %s, %v", status, got, err)
 	}
 	r := answer.Results
-	if !r[0].Allowed || r[1].Code != "bad_request" || r[1].Status != 400 || !strings.Contains(r[1].Detail, "checks[1].customer") ||
+	if !r[0].Allowed || r[1].Code != "bad_request" || r[1].Status != 400 ||
+		!strings.Contains(r[1].Detail, "checks[1].customer") ||
 		r[2].Code != "bad_request" || r[3].Reason != "expired" || r[4].Code != "bad_request" || answer.Revision != 4812 {
 		t.Errorf("got %s", got)
 	}
@@ -169,11 +176,10 @@ func TestCustomersOfOtherGroupsAreNotDenied(t *testing.T) {
 
 func TestTheSidecarsOwnEnvironmentIsAssumed(t *testing.T) {
 	base := serve(t, newKnown(t), func(o *Options) { o.Environment = "prod" })
-	if _, got := do(t, "GET", base+"/v1/check?customer=stage&feature=sso", ""); !strings.Contains(got, `"allowed":true`) {
-		t.Errorf("got %s", got)
-	}
-	if _, got := do(t, "GET", base+"/v1/check?customer=stage&feature=sso&environment=test", ""); !strings.Contains(got, `"allowed":false`) {
-		t.Errorf("got %s", got)
+	for query, want := range map[string]string{"": `"allowed":true`, "&environment=test": `"allowed":false`} {
+		if _, got := do(t, "GET", base+"/v1/check?customer=stage&feature=sso"+query, ""); !strings.Contains(got, want) {
+			t.Errorf("%q: got %s", query, got)
+		}
 	}
 }
 
@@ -192,8 +198,8 @@ func TestAWaitingCheckIsAnsweredWhenTheRevisionComes(t *testing.T) {
 	base := serve(t, k, nil)
 	var done sync.WaitGroup
 	done.Go(func() {
-		if status, got := do(t, "GET", base+"/v1/check?customer=acme&feature=sso&min_revision=4813&wait_ms=20000", ""); status != 200 ||
-			!strings.Contains(got, `"revision":4813`) {
+		status, got := do(t, "GET", base+"/v1/check?customer=acme&feature=sso&min_revision=4813&wait_ms=20000", "")
+		if status != 200 || !strings.Contains(got, `"revision":4813`) {
 			t.Errorf("got %d %s", status, got)
 		}
 	})

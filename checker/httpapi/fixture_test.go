@@ -61,9 +61,11 @@ func newKnown(t testing.TB) *known {
 	txn.SetWorld(catalog.Compile(k.names, c, c.NewVersions(nil)))
 	for _, line := range []string{
 		`{"id":"acme","subscriptions":{"main":{"plan":"team","starts_at":"2026-01-31T00:00:00Z"}}}`,
-		`{"id":"two/☂ \"x\"","subscriptions":{"a":{"plan":"team","starts_at":"2026-01-01T00:00:00Z","ends_at":"2026-12-01T00:00:00.5Z"},
+		`{"id":"two/☂ \"x\"","subscriptions":{
+		"a":{"plan":"team","starts_at":"2026-01-01T00:00:00Z","ends_at":"2026-12-01T00:00:00.5Z"},
 		"b":{"plan":"eu","starts_at":"2026-02-01T00:00:00Z"}}}`,
-		`{"id":"old","subscriptions":{"main":{"plan":"team","starts_at":"2025-01-01T00:00:00Z","ends_at":"2026-01-01T00:00:00Z"}}}`,
+		`{"id":"old","subscriptions":{"main":{"plan":"team",
+		"starts_at":"2025-01-01T00:00:00Z","ends_at":"2026-01-01T00:00:00Z"}}}`,
 		`{"id":"stage","subscriptions":{"main":{"plan":"team","environments":["prod"],"starts_at":"2025-01-01T00:00:00Z"}}}`,
 		`{"id":"bad","status":"revoked"}`,
 	} {

@@ -8,7 +8,8 @@ import (
 func TestExplainTellsWhatWasLookedAt(t *testing.T) {
 	base := serve(t, newKnown(t), nil)
 	_, got := do(t, "GET", base+"/v1/explain?customer=old&feature=sso", "")
-	for _, want := range []string{`"reason":"expired"`, `"document":"customer/old subscriptions/main"`, `plan team version 1 says: true`,
+	for _, want := range []string{`"reason":"expired"`, `"document":"customer/old subscriptions/main"`,
+		`plan team version 1 says: true`,
 		`"rule":"state","said":"expired"`, `"propagation":{"hub_head":4815,"applied_revision":4812`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %s in %s", want, got)
@@ -54,9 +55,11 @@ func TestMetricsCountDecisionsAndFailures(t *testing.T) {
 	for _, want := range []string{
 		`sidegate_checks_total{api="check",result="allowed"} 2`, `sidegate_checks_total{api="check",result="denied"} 1`,
 		`sidegate_checks_total{api="check",result="error"} 1`, `sidegate_checks_total{api="checks",result="allowed"} 1`,
-		`sidegate_checks_total{api="checks",result="denied"} 1`, `sidegate_checks_total{api="entitlements",result="allowed"} 9`,
+		`sidegate_checks_total{api="checks",result="denied"} 1`,
+		`sidegate_checks_total{api="entitlements",result="allowed"} 9`,
 		`sidegate_checks_total{api="explain",result="denied"} 1`,
-		`sidegate_decisions_total{allowed="false",reason="expired"} 1`, `sidegate_decisions_total{allowed="false",reason="revoked"} 1`,
+		`sidegate_decisions_total{allowed="false",reason="expired"} 1`,
+		`sidegate_decisions_total{allowed="false",reason="revoked"} 1`,
 		`sidegate_check_duration_seconds_count{api="check"} `, `sidegate_snapshot_age_seconds 0.12`,
 		`sidegate_replication_lag_seconds 0.12`, `sidegate_hub_connected 1`,
 	} {

@@ -269,7 +269,8 @@ func (a *app) importFile(ctx context.Context, c *Config, args []string) error {
 		return err
 	}
 	defer in.Close()
-	answer, err := c.toHub().do(ctx, request{"POST", "/v1/import?" + q.Encode(), a.watched(in, size), "application/x-ndjson"})
+	load := request{"POST", "/v1/import?" + q.Encode(), a.watched(in, size), "application/x-ndjson"}
+	answer, err := c.toHub().do(ctx, load)
 	if err != nil {
 		return err
 	}
