@@ -242,9 +242,14 @@ func (f *Follower) beReady() {
 
 // follow keeps at it until ctx ends.
 func (f *Follower) follow(ctx context.Context) {
+	told := "" // the interruption that the operator knows of
 	for ctx.Err() == nil {
 		err := f.session(ctx)
-		f.note(func(s *Status) { s.Linked = false })
+		f.note(func(s *Status) {
+			if s.Linked {
+				told, s.Linked = "", false
+			}
+		})
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -257,7 +262,10 @@ func (f *Follower) follow(ctx context.Context) {
 			f.cursor = replica.Cursor{}
 			continue
 		default:
-			f.o.Logger.Warn("following the log was interrupted", "error", err, "retry_in", f.o.Retry)
+			if text := err.Error(); text != told { // not the same second after second
+				f.o.Logger.Warn("following the log was interrupted; trying again", "error", err, "every", f.o.Retry)
+				told = text
+			}
 		}
 		wait := f.o.Retry
 		if errors.Is(err, errShrunk) {

@@ -263,6 +263,9 @@ func (s *Stream) state(ctx context.Context) (*streamState, error) {
 	if err := s.ask(ctx, "STREAM.INFO."+s.name, nil, &st); err != nil {
 		return nil, fmt.Errorf("state of log %s: %w", s.name, err)
 	}
+	if st.Error != nil && st.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound {
+		return nil, fmt.Errorf("NATS has no log %s; start a hub on it, which makes it: %w", s.name, st.Error)
+	}
 	if st.Error != nil {
 		return nil, fmt.Errorf("state of log %s: %w", s.name, st.Error)
 	}
