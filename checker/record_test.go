@@ -90,11 +90,12 @@ func golden(t *testing.T, name string, got []byte) {
 func TestRecordsRefuseWhatDoesNotFit(t *testing.T) {
 	first := []Phase{{From: math.MinInt64}}
 	for name, c := range map[string]Customer{
-		"no id":               {},
-		"a long id":           {ID: strings.Repeat("x", 257)},
-		"a negative time":     {ID: "a", Subs: []Subscription{{ID: "s", StartsAt: -1, Phases: first}}},
-		"no phase":            {ID: "a", Subs: []Subscription{{ID: "s"}}},
-		"phases out of order": {ID: "a", Subs: []Subscription{{ID: "s", Phases: []Phase{{From: math.MinInt64}, {From: 5}, {From: 4}}}}},
+		"no id":           {},
+		"a long id":       {ID: strings.Repeat("x", 257)},
+		"a negative time": {ID: "a", Subs: []Subscription{{ID: "s", StartsAt: -1, Phases: first}}},
+		"no phase":        {ID: "a", Subs: []Subscription{{ID: "s"}}},
+		"phases out of order": {ID: "a", Subs: []Subscription{{ID: "s", Phases: []Phase{
+			{From: math.MinInt64}, {From: 5}, {From: 4}}}}},
 		"a negative quantity": {ID: "a", Subs: []Subscription{{ID: "s", Phases: []Phase{
 			{From: math.MinInt64, Addons: []AddonUse{{0, -1}}}}}}},
 	} {

@@ -51,8 +51,8 @@ func TestConstraintsCoverVersions(t *testing.T) {
 }
 
 func TestMalformedConstraintsAreRefused(t *testing.T) {
-	for _, c := range []string{"", " ", ">=", "1.2.3.4", "01.2", "1.x.3", "^^1", "1 ||", "|| 1", ">=1,", "latest", "1.2-beta",
-		"1.0.0-", "1.0.0-01", "1.0.0+", "- 2", "1 - >2", "999999999999999999999"} {
+	for _, c := range []string{"", " ", ">=", "1.2.3.4", "01.2", "1.x.3", "^^1", "1 ||", "|| 1", ">=1,", "latest",
+		"1.2-beta", "1.0.0-", "1.0.0-01", "1.0.0+", "- 2", "1 - >2", "999999999999999999999"} {
 		if err := CheckVersions(c); err == nil {
 			t.Errorf("%q was taken", c)
 		}

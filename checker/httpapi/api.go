@@ -16,11 +16,11 @@ import (
 
 // A Source is what is known and how. follow.Follower is one.
 type Source interface {
-	Index() *index.Index
+	Index() *index.Index    // what is known
 	Ready() <-chan struct{} // closed once there is something to answer from
 	Heard() int64           // unix milliseconds of the last time at the log's head; 0: never
 	All() bool              // a customer that is not in the index does not exist
-	Status() follow.Status
+	Status() follow.Status  // how it stands, for people
 }
 
 // Options say what is answered from.

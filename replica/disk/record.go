@@ -108,8 +108,8 @@ func headOf(c replica.Cursor) head {
 }
 
 func (h head) cursor(names []byte) replica.Cursor {
-	return replica.Cursor{Lineage: replica.Lineage{Log: h.Log, Created: h.Created, Nonce: h.Nonce}, Rev: h.Revision, Groups: h.Groups,
-		Open: h.Torn, At: h.At, Count: h.Count, Digest: h.Digest, Names: names}
+	return replica.Cursor{Lineage: replica.Lineage{Log: h.Log, Created: h.Created, Nonce: h.Nonce}, Rev: h.Revision,
+		Groups: h.Groups, Open: h.Torn, At: h.At, Count: h.Count, Digest: h.Digest, Names: names}
 }
 
 func encodeHead(key []byte, h head) []byte {

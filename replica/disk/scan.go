@@ -48,7 +48,9 @@ func openBadger(dir string) (db *badger.DB, err error) {
 }
 
 // scan opens the generation that HEAD names, and yields and verifies everything in it.
-func (s *Store) scan(ctx context.Context, begin func(replica.Cursor) error, each func(replica.StoredDoc) error) (err error) {
+func (s *Store) scan(
+	ctx context.Context, begin func(replica.Cursor) error, each func(replica.StoredDoc) error,
+) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("badger: %v", p)
@@ -79,7 +81,8 @@ func (s *Store) readCursor(txn *badger.Txn) ([]byte, error) {
 		return nil, err
 	}
 	if s.cursor.Revision < s.head.Revision || s.cursor.Nonce != s.head.Nonce {
-		return nil, fmt.Errorf("the snapshot is at revision %d, but was known to be at %d", s.cursor.Revision, s.head.Revision)
+		return nil, fmt.Errorf("the snapshot is at revision %d, but was known to be at %d", s.cursor.Revision,
+			s.head.Revision)
 	}
 	if value, err = read(txn, namesKey); err != nil {
 		return nil, fmt.Errorf("names: %w", err)

@@ -99,18 +99,8 @@ func TestWhatIsCommittedIsLoaded(t *testing.T) {
 	rev := uint64(100)
 	for range 20 {
 		for range r.IntN(10) {
-			var docs []replica.StoredDoc
-			for range r.IntN(2 * largeCommit / 10) {
-				rev++
-				d := doc(fmt.Sprintf("customer/c%d", r.IntN(300)), fmt.Sprint(r.Uint64()), rev)
-				if r.IntN(5) == 0 {
-					d = replica.StoredDoc{Key: d.Key, Rev: rev}
-					delete(m, d.Key)
-				} else {
-					m[d.Key] = d
-				}
-				docs = append(docs, d)
-			}
+			docs := m.change(r, rev)
+			rev += uint64(len(docs))
 			if err := s.Commit(docs, m.cursor(rev)); err != nil {
 				t.Fatal(err)
 			}
@@ -127,6 +117,20 @@ func TestWhatIsCommittedIsLoaded(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// change replaces and deletes some documents, from the revision after rev on.
+func (m model) change(r *rand.Rand, rev uint64) (docs []replica.StoredDoc) {
+	for range r.IntN(2 * largeCommit / 10) {
+		rev++
+		d := doc(fmt.Sprintf("customer/c%d", r.IntN(300)), fmt.Sprint(r.Uint64()), rev)
+		if m[d.Key] = d; r.IntN(5) == 0 {
+			delete(m, d.Key)
+			d = replica.StoredDoc{Key: d.Key, Rev: rev}
+		}
+		docs = append(docs, d)
+	}
+	return docs
 }
 
 func TestLargeCommitsAreWhole(t *testing.T) {
@@ -205,41 +209,54 @@ func TestDamageIsNeverServed(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	refused := 0
 	for _, path := range files {
+		name, _ := filepath.Rel(dir, path)
 		for _, hurt := range []func([]byte) []byte{
 			func(b []byte) []byte { b[r.IntN(len(b))] ^= 1 << r.IntN(8); return b },
 			func(b []byte) []byte { return b[:r.IntN(len(b))] },
 			func([]byte) []byte { return nil },
 		} {
-			copied := filepath.Join(t.TempDir(), "copy")
-			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-				t.Fatal(err)
-			}
-			name, _ := filepath.Rel(dir, path)
-			data, err := os.ReadFile(path)
-			if err != nil || len(data) == 0 {
-				continue
-			}
-			if err := os.WriteFile(filepath.Join(copied, name), hurt(data), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s := open1(t, copied)
-			got, _, err := load(t, s)
-			switch {
-			case errors.Is(err, replica.ErrDamaged):
+			if servedOrRefused(t, m, hurtCopy(t, dir, name, hurt), name) {
 				refused++
-				if _, _, err := load(t, s); !errors.Is(err, replica.ErrNotFound) {
-					t.Errorf("%s: set aside, yet still there: %v", name, err)
-				}
-			case err != nil || !equal(got, m):
-				t.Errorf("%s: served %d of %d documents, %v", name, len(got), len(m), err)
 			}
-			_ = s.Close()
 		}
 	}
 	t.Logf("%d files, %d damages refused", len(files), refused)
 	if refused < 4 {
 		t.Errorf("only %d damages were noticed", refused)
 	}
+}
+
+// hurtCopy copies a directory and damages one of the files, unless it is empty.
+func hurtCopy(t *testing.T, dir, name string, hurt func([]byte) []byte) string {
+	t.Helper()
+	copied := filepath.Join(t.TempDir(), "copy")
+	err := os.CopyFS(copied, os.DirFS(dir))
+	data, failed := os.ReadFile(filepath.Join(dir, name))
+	if err = errors.Join(err, failed); err == nil && len(data) > 0 {
+		err = os.WriteFile(filepath.Join(copied, name), hurt(data), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+// servedOrRefused tells whether a directory was refused as damaged. One that is not must serve all that was written.
+func servedOrRefused(t *testing.T, m model, dir, name string) bool {
+	t.Helper()
+	s := open1(t, dir)
+	defer func() { _ = s.Close() }()
+	got, _, err := load(t, s)
+	if errors.Is(err, replica.ErrDamaged) {
+		if _, _, err := load(t, s); !errors.Is(err, replica.ErrNotFound) {
+			t.Errorf("%s: set aside, yet still there: %v", name, err)
+		}
+		return true
+	}
+	if err != nil || !equal(got, m) {
+		t.Errorf("%s: served %d of %d documents, %v", name, len(got), len(m), err)
+	}
+	return false
 }
 
 func TestADirectoryThatCrashesTheProcessIsSetAside(t *testing.T) {
@@ -269,7 +286,8 @@ func TestNothingIsWrittenToADiskThatIsNearlyFull(t *testing.T) {
 	s, m := begun(t, dir, 10)
 	free := uint64(10 << 20)
 	s.o.Free = func(string) (uint64, error) { return free, nil }
-	if err := s.Commit([]replica.StoredDoc{doc("customer/x", "v", 11)}, m.cursor(11)); !errors.Is(err, replica.ErrNoSpace) {
+	err := s.Commit([]replica.StoredDoc{doc("customer/x", "v", 11)}, m.cursor(11))
+	if !errors.Is(err, replica.ErrNoSpace) {
 		t.Errorf("commit: got %v", err)
 	}
 	if _, err := s.Renew(); !errors.Is(err, replica.ErrNoSpace) {

@@ -12,9 +12,9 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// sumsFile lists the files of a generation that was closed in order, with their checksums. Badger ends the process, from
-// goroutines of its own, when it opens files that are damaged in certain ways, so they are looked at before it is let
-// near them. After a crash there is no list; then the marker heals what cannot be opened.
+// sumsFile lists the files of a generation that was closed in order, with their checksums. Badger ends the process,
+// from goroutines of its own, when it opens files that are damaged in certain ways, so they are looked at before it is
+// let near them. After a crash there is no list; then the marker heals what cannot be opened.
 const sumsFile = "SUMS"
 
 // sums reads every file of a directory.
