@@ -1,21 +1,19 @@
 package bench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
-	"strconv"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
-// A Load is closed-loop traffic: each connection sends its next request when the answer to the last is in.
+// A Load is closed-loop traffic: each connection sends its next request when the answer to the last is in. One thread
+// serves all connections, so that it costs less than the servers it measures: with a goroutine for each connection the
+// load was the slower side, and what it measured was itself.
 type Load struct {
 	Network     string   // tcp or unix
 	Address     string   // host:port or path
@@ -41,25 +39,18 @@ func (l Load) Run(ctx context.Context) (Traffic, error) {
 	if l.Connections < 1 || len(l.Requests) == 0 {
 		return Traffic{}, errors.New("a load needs a connection and a request")
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	callers := make([]caller, l.Connections)
+	d := driver{load: l}
+	defer d.close()
+	if err := d.connect(); err != nil {
+		return Traffic{}, fmt.Errorf("load: %w", err)
+	}
 	begin := time.Now()
-	for i := range callers {
-		callers[i].next = i * len(l.Requests) / l.Connections
-		group.Go(func() error { return callers[i].run(ctx, l, begin.Add(l.Duration)) })
+	if err := d.drive(ctx, begin.Add(l.Duration)); err != nil {
+		return Traffic{}, fmt.Errorf("load: %w", err)
 	}
-	if err := group.Wait(); err != nil {
-		return Traffic{}, err
-	}
-	out := Traffic{Elapsed: time.Since(begin)}
-	var all []uint32
-	for i := range callers {
-		out.Errors += callers[i].errors
-		all = append(all, callers[i].took...)
-	}
-	slices.Sort(all)
-	out.Requests = len(all)
-	out.P50, out.P99 = percentile(all, 50), percentile(all, 99)
+	out := Traffic{Elapsed: time.Since(begin), Requests: len(d.took), Errors: d.errors}
+	slices.Sort(d.took)
+	out.P50, out.P99 = percentile(d.took, 50), percentile(d.took, 99)
 	return out, nil
 }
 
@@ -71,105 +62,140 @@ func percentile(sorted []uint32, p int) time.Duration {
 	return time.Duration(sorted[(len(sorted)-1)*p/100])
 }
 
-// A caller is one connection of a load.
-type caller struct {
-	next   int
-	errors int
-	took   []uint32 // nanoseconds
+// A driver is a load under way.
+type driver struct {
+	load    Load
+	epoll   int
+	callers map[int32]*caller // by descriptor
+	errors  int
+	took    []uint32 // nanoseconds
 }
 
-func (c *caller) run(ctx context.Context, l Load, until time.Time) error {
-	conn, err := net.Dial(l.Network, l.Address)
+// A caller is one connection of a load.
+type caller struct {
+	fd   int
+	next int // request
+	sent time.Time
+	got  []byte
+}
+
+func (d *driver) connect() error {
+	to, err := resolve(d.load.Network, d.load.Address)
 	if err != nil {
-		return fmt.Errorf("load: %w", err)
+		return err
 	}
-	defer conn.Close()
-	in := bufio.NewReaderSize(conn, 16<<10)
-	last := time.Now()
-	for last.Before(until) && ctx.Err() == nil {
-		if _, err := conn.Write(l.Requests[c.next%len(l.Requests)]); err != nil {
-			return fmt.Errorf("load: %w", err)
-		}
-		c.next++
-		ok, err := readAnswer(in)
+	d.callers = map[int32]*caller{}
+	if d.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return err
+	}
+	for i := range d.load.Connections {
+		fd, err := dial(to)
 		if err != nil {
-			return fmt.Errorf("load: answer: %w", err)
+			return err
 		}
-		if !ok {
-			c.errors++
+		c := &caller{fd: fd, next: i * len(d.load.Requests) / d.load.Connections, got: make([]byte, 0, 64<<10)}
+		d.callers[int32(fd)] = c
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+		if err := unix.EpollCtl(d.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+			return err
 		}
-		now := time.Now()
-		c.took = append(c.took, uint32(min(now.Sub(last), 4*time.Second)))
-		last = now
 	}
 	return nil
 }
 
-var (
-	status200     = []byte("HTTP/1.1 200")
-	contentLength = []byte("Content-Length: ")
-)
-
-// readAnswer reads one answer and tells whether it is a 200.
-func readAnswer(in *bufio.Reader) (bool, error) {
-	line, err := in.ReadSlice('\n')
-	if err != nil {
-		return false, err
+func resolve(network, address string) (unix.Sockaddr, error) {
+	if network == "unix" {
+		return &unix.SockaddrUnix{Name: address}, nil
 	}
-	ok, length := bytes.HasPrefix(line, status200), 0
-	for len(line) > 2 {
-		if line, err = in.ReadSlice('\n'); err != nil {
-			return false, err
+	to, err := net.ResolveTCPAddr("tcp4", address)
+	if err != nil {
+		return nil, err
+	}
+	return &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())}, nil
+}
+
+// dial makes a connection that does not block once it is there.
+func dial(to unix.Sockaddr) (int, error) {
+	family := unix.AF_INET
+	if _, local := to.(*unix.SockaddrUnix); local {
+		family = unix.AF_UNIX
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	err = unix.Connect(fd, to)
+	if err == nil && family == unix.AF_INET {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if err = errors.Join(err, unix.SetNonblock(fd, true)); err != nil {
+		return 0, errors.Join(err, unix.Close(fd))
+	}
+	return fd, nil
+}
+
+func (d *driver) close() {
+	for _, c := range d.callers {
+		_ = unix.Close(c.fd)
+	}
+	if d.epoll > 0 {
+		_ = unix.Close(d.epoll)
+	}
+}
+
+// drive sends and receives until a moment has come.
+func (d *driver) drive(ctx context.Context, until time.Time) error {
+	for _, c := range d.callers {
+		if err := d.send(c); err != nil {
+			return err
 		}
-		if text, found := bytes.CutPrefix(line, contentLength); found {
-			if length, err = strconv.Atoi(string(bytes.TrimSpace(text))); err != nil {
-				return false, fmt.Errorf("content length: %w", err)
+	}
+	events := make([]unix.EpollEvent, len(d.callers))
+	for ctx.Err() == nil && time.Now().Before(until) {
+		n, err := unix.EpollWait(d.epoll, events, 100)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		for i := range max(0, n) {
+			if err := d.receive(d.callers[events[i].Fd]); err != nil {
+				return err
 			}
 		}
 	}
-	if _, err := in.Discard(length); err != nil {
-		return false, err
+	return ctx.Err()
+}
+
+func (d *driver) send(c *caller) error {
+	request := d.load.Requests[c.next%len(d.load.Requests)]
+	c.next++
+	c.sent, c.got = time.Now(), c.got[:0]
+	n, err := unix.Write(c.fd, request)
+	if err == nil && n < len(request) {
+		err = errors.New("the socket did not take a request whole")
 	}
-	return ok, nil
+	return err
 }
 
-// Get is a GET request as it goes over the wire.
-func Get(path string) []byte {
-	return []byte("GET " + path + " HTTP/1.1\r\nHost: sidecar\r\n\r\n")
-}
-
-// Post is a POST request with a JSON body as it goes over the wire.
-func Post(path string, body []byte) []byte {
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: sidecar\r\n"+
-		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, len(body))
-	return append([]byte(head), body...)
-}
-
-// fetch sends one request on a connection of its own and answers the body.
-func fetch(network, address string, request []byte) ([]byte, error) {
-	conn, err := net.Dial(network, address)
+// receive takes in what has come, and sends the next request if that was the rest.
+func (d *driver) receive(c *caller) error {
+	n, err := unix.Read(c.fd, c.got[len(c.got):cap(c.got)])
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+		return nil
+	}
+	if err == nil && n == 0 {
+		err = errors.New("the server closed a connection")
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer conn.Close()
-	if _, err := conn.Write(request); err != nil {
-		return nil, err
+	c.got = c.got[:len(c.got)+n]
+	a, err := readAnswer(c.got)
+	if err != nil || a.left != 0 {
+		return err
 	}
-	in := bufio.NewReader(conn)
-	length := 0
-	for {
-		line, err := in.ReadSlice('\n')
-		if err != nil {
-			return nil, err
-		}
-		if text, found := bytes.CutPrefix(line, contentLength); found {
-			length, _ = strconv.Atoi(string(bytes.TrimSpace(text)))
-		}
-		if len(line) <= 2 {
-			break
-		}
+	if !a.ok {
+		d.errors++
 	}
-	body := make([]byte, length)
-	_, err = io.ReadFull(in, body)
-	return body, err
+	d.took = append(d.took, uint32(min(time.Since(c.sent), 4*time.Second)))
+	return d.send(c)
 }

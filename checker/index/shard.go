@@ -66,19 +66,19 @@ func (s *shard) docHash(at int) uint64 { return binary.LittleEndian.Uint64(s.dat
 func sizeOf(rec checker.Record) int { return (entryHead + len(rec) + unit - 1) / unit * unit }
 
 // clone copies a shard so that it can be changed, with some room to grow and without waste.
-func (s *shard) clone() *shard {
+func (s *shard) clone() shard {
 	if s.dead*4 > len(s.data) {
 		return s.rebuilt(len(s.table))
 	}
-	c := &shard{live: s.live, dead: s.dead}
+	c := shard{live: s.live, dead: s.dead}
 	c.data = append(make([]byte, 0, len(s.data)+len(s.data)/16+64), s.data...)
 	c.table = append([]uint32(nil), s.table...)
 	return c
 }
 
 // rebuilt copies the live entries alone, into a table of a given size.
-func (s *shard) rebuilt(slots int) *shard {
-	c := &shard{table: make([]uint32, slots), data: make([]byte, 0, len(s.data)-s.dead)}
+func (s *shard) rebuilt(slots int) shard {
+	c := shard{table: make([]uint32, slots), data: make([]byte, 0, len(s.data)-s.dead)}
 	for _, v := range s.table {
 		if v != 0 {
 			at := int(v&placeMask-1) * unit
@@ -93,7 +93,7 @@ func (s *shard) put(rec checker.Record, docHash, hash uint64) (old uint64, repla
 	slot, at := s.find(hash, rec.ID())
 	if at < 0 {
 		if (s.live+1)*8 > len(s.table)*5 {
-			*s = *s.rebuilt(max(4, len(s.table)*2))
+			*s = s.rebuilt(max(4, len(s.table)*2))
 		}
 		s.add(rec, docHash)
 		return 0, false
@@ -102,7 +102,7 @@ func (s *shard) put(rec checker.Record, docHash, hash uint64) (old uint64, repla
 	s.dead += sizeOf(s.record(at))
 	s.table[slot] = tagOf(hash) | s.write(rec, docHash)
 	if s.dead > len(s.data)/2 && s.dead > muchWaste {
-		*s = *s.rebuilt(len(s.table))
+		*s = s.rebuilt(len(s.table))
 	}
 	return old, true
 }
@@ -139,17 +139,15 @@ func (s *shard) remove(hash uint64, id []byte) (old uint64, removed bool) {
 	old = s.docHash(at)
 	s.dead += sizeOf(s.record(at))
 	s.table[slot] = 0
-	*s = *s.rebuilt(len(s.table))
+	*s = s.rebuilt(len(s.table))
 	return old, true
 }
 
-// settled is the shard without spare room.
-func (s *shard) settled() *shard {
+// settle gives spare room back.
+func (s *shard) settle() {
 	if s.dead*4 > len(s.data) {
-		return s.rebuilt(len(s.table))
-	}
-	if cap(s.data)-len(s.data) > len(s.data)/16+64 {
+		*s = s.rebuilt(len(s.table))
+	} else if cap(s.data)-len(s.data) > len(s.data)/16+64 {
 		s.data = append(make([]byte, 0, len(s.data)), s.data...)
 	}
-	return s
 }
