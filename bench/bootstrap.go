@@ -17,6 +17,7 @@ type Start struct {
 	Import    time.Duration `json:"import_ns"`  // the hub's bulk import
 	Cold      time.Duration `json:"cold_ns"`    // empty disk to ready, from the log
 	Warm      time.Duration `json:"warm_ns"`    // warm disk to ready; median of five
+	Peak      int64         `json:"peak"`       // bytes resident at most, during the cold start
 	Resident  int64         `json:"resident"`   // bytes, after a warm start and a thousand checks
 	Offline   time.Duration `json:"offline_ns"` // warm disk to ready with the hub gone
 	Stop      time.Duration `json:"stop_ns"`    // SIGTERM to the end of the process
@@ -37,6 +38,9 @@ func (s Bootstrap) Run(ctx context.Context) (Start, error) {
 		return out, err
 	}
 	out.Cold = p.sidecar.took
+	if out.Peak, err = p.sidecar.memory("VmHWM:"); err != nil {
+		return out, err
+	}
 	var warm []time.Duration
 	for range 5 {
 		if _, err := p.sidecar.stop(); err != nil {
@@ -58,7 +62,7 @@ func (s Bootstrap) settle(ctx context.Context, p *plant, out *Start) error {
 		return err
 	}
 	var err error
-	if out.Resident, err = p.sidecar.resident(); err != nil {
+	if out.Resident, err = p.sidecar.memory("VmRSS:"); err != nil {
 		return err
 	}
 	if out.Stop, err = p.sidecar.stop(); err != nil {

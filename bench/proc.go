@@ -141,19 +141,19 @@ func (p *process) cpu() (time.Duration, error) {
 	return total, nil
 }
 
-// resident is the process's resident memory in bytes.
-func (p *process) resident() (int64, error) {
+// memory is a line of the process's status, in bytes.
+func (p *process) memory(line string) (int64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(data)) {
-		if text, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+	for l := range strings.Lines(string(data)) {
+		if text, ok := strings.CutPrefix(l, line); ok {
 			kb, err := strconv.ParseInt(strings.Fields(text)[0], 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS")
+	return 0, errors.New("no " + line)
 }
 
 // pinAll binds every thread of this process to a core until restore is called.

@@ -77,16 +77,18 @@ func (r Report) Text(w io.Writer) error {
 			s.Max.Round(time.Microsecond))
 	}
 	if len(r.Bootstrap) > 0 {
-		out.line("\n%10s %12s %12s %12s %14s %12s %10s", "customers", "import", "cold start", "warm start", "without hub",
-			"resident", "SIGTERM")
+		out.line("\n%10s %12s %12s %12s %12s %14s %12s %10s", "customers", "import", "cold start", "its peak",
+			"warm start", "without hub", "resident", "SIGTERM")
 	}
 	for _, b := range r.Bootstrap {
 		ms := time.Millisecond
-		out.line("%10d %12v %12v %12v %14v %8.1f MiB %10v", b.Customers, b.Import.Round(ms), b.Cold.Round(ms),
-			b.Warm.Round(ms), b.Offline.Round(ms), float64(b.Resident)/(1<<20), b.Stop.Round(ms))
+		out.line("%10d %12v %12v %8.1f MiB %12v %14v %8.1f MiB %10v", b.Customers, b.Import.Round(ms), b.Cold.Round(ms),
+			mebi(b.Peak), b.Warm.Round(ms), b.Offline.Round(ms), mebi(b.Resident), b.Stop.Round(ms))
 	}
 	return out.err
 }
+
+func mebi(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 func failures(of []Traffic) int {
 	n := 0

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -170,6 +171,7 @@ func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 	if err != nil {
 		return err
 	}
+	stayLean()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Run(ctx) })
 	group.Go(func() error {
@@ -177,10 +179,19 @@ func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 		case <-ctx.Done():
 		case <-s.Ready():
 			fmt.Fprintf(a.stdout, "ready %s\n", siteAddresses(s))
+			debug.FreeOSMemory() // what the start needed
 		}
 		return nil
 	})
 	return group.Wait()
+}
+
+// stayLean trades processor time, of which a sidecar needs little, for memory, of which it often has little. GOGC
+// counts before it.
+func stayLean() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
 
 func (a *app) newSite(c *Config, log *stream.Stream, data string) (*site.Site, error) {

@@ -32,6 +32,10 @@ type consumer struct {
 // lasting is how long the server keeps a consumer that nobody listens to.
 const lasting = 30 * time.Second
 
+// window is how many messages may be on their way, or here and not taken in. Flow control alone lets 32 MiB be, which
+// is several times what a small replica has. Nothing is ever delivered twice: acknowledgements only move the window.
+const window = 1024
+
 type createRequest struct {
 	Stream string                   `json:"stream_name"`
 	Config jetstream.ConsumerConfig `json:"config"`
@@ -63,7 +67,8 @@ func (c *consumer) create(ctx context.Context, from uint64, f replica.Filter) er
 	req := createRequest{Stream: c.s.name, Action: "create", Config: jetstream.ConsumerConfig{
 		Name: c.name, DeliverSubject: c.inbox,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		AckPolicy: jetstream.AckAllPolicy, MaxAckPending: window, MaxDeliver: 1, AckWait: 24 * time.Hour,
+		MemoryStorage: true, Replicas: 1,
 		FilterSubjects: c.s.space.Followed(f),
 		FlowControl:    true, IdleHeartbeat: c.s.opts.Beat, InactiveThreshold: lasting,
 	}}
@@ -109,7 +114,9 @@ func (c *consumer) pushed(m *nats.Msg) (seq, pending uint64, err error) {
 	if meta.Sequence.Consumer != c.seen+1 {
 		return 0, 0, errMissed
 	}
-	c.seen++
+	if c.seen++; c.seen%(window/4) == 0 {
+		_ = c.s.nc.Publish(m.Reply, nil) // one that is lost is made up for by the next
+	}
 	return meta.Sequence.Stream, meta.NumPending, nil
 }
 
