@@ -25,7 +25,7 @@ func (d dice) customer(w *docWorld, id string) *docCustomer {
 	if d.chance(1) {
 		c.Status = "revoked"
 	}
-	if d.chance(20) {
+	if d.chance(30) {
 		c.since = d.IntN(len(w.Applied))
 	}
 	then := &docWorld{w.Applied[:c.since+1], w.plans}
@@ -68,10 +68,9 @@ func (d dice) subscription(w *docWorld, s docSubscription) docSubscription {
 	}
 	if d.chance(30) {
 		s.Overrides = map[string]docAllowance{}
-		for _, key := range some(d, sorted(catalogue.Features)...)[:1] {
-			if key != "retired" { // what is still named is not dropped
-				s.Overrides[key] = d.allowance(place{key, catalogue.Features[key], false})
-			}
+		key := one(d, append(sorted(catalogue.Features), "bool", "text", "boxes")...)
+		if key != "retired" { // what is still named is not dropped
+			s.Overrides[key] = d.allowance(place{key, catalogue.Features[key], false})
 		}
 	}
 	if d.chance(15) {
@@ -102,6 +101,9 @@ func (d dice) changes(w *docWorld, s docSubscription) []docChange {
 	ats := []time.Time{d.moment(-2, 12), d.moment(0, 12), d.moment(0, 12)}[:1+d.IntN(3)]
 	if d.chance(15) {
 		ats[0] = ats[len(ats)-1]
+	}
+	if end := s.EndsAt.Add(time.Duration(s.Grace)); !s.EndsAt.IsZero() && d.chance(30) {
+		ats[0] = end // such as a renewal
 	}
 	slices.SortFunc(ats, time.Time.Compare)
 	var all []docChange

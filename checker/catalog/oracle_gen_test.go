@@ -86,7 +86,7 @@ func (d dice) policies(f docFeature) docFeature {
 // revise makes a feature into what a later catalogue says of it; false: it stays. Old plan versions go on naming it.
 func (d dice) revise(key string, f docFeature) (docFeature, bool) {
 	switch {
-	case d.chance(85):
+	case d.chance(75):
 		return f, false
 	case key == "bool":
 		f = one(d, docFeature{Type: "config"}, docFeature{Type: "pool"}, docFeature{Type: "metered"})

@@ -162,12 +162,12 @@ func holds(comparator string, w oracleVersion) bool {
 
 // number is a version of one to three numbers; a whole one may be a pre-release.
 func (d dice) number(parts int) string {
-	text := fmt.Sprint(d.IntN(4))
+	text := fmt.Sprint(d.IntN(3))
 	for range parts - 1 {
-		text += fmt.Sprintf(".%d", d.IntN(4))
+		text += fmt.Sprintf(".%d", d.IntN(3))
 	}
 	if parts == 3 {
-		text += maybe(d, 35, "-rc.2", "-rc.10", "-rc", "-alpha", "-1", "-0x1", "-rc.2.1")
+		text += maybe(d, 50, "-rc.2", "-rc.10", "-rc.2", "-rc.10", "-rc", "-9", "-10", "-0x1", "-rc.2.1")
 	}
 	return maybe(d, 5, "v") + text
 }

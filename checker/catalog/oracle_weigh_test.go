@@ -47,26 +47,12 @@ func (o oracle) combineValues(held []candidate) candidate {
 	case o.feature.isOrdered():
 		return slices.MaxFunc(held, func(a, b candidate) int { return o.rank(a.value) - o.rank(b.value) })
 	case o.feature.isSet():
-		union := []any{}
-		for _, value := range o.feature.Values {
-			if slices.ContainsFunc(held, func(c candidate) bool { return contains(c.value, value) }) {
-				union = append(union, value)
-			}
-		}
-		return candidate{union, first}
+		return candidate{o.members(held), first}
 	case all[float64](held):
 		return slices.MaxFunc(held, func(a, b candidate) int { return sign(a.value.(float64) - b.value.(float64)) })
 	case all[[]any](held):
 		slices.SortStableFunc(held, func(a, b candidate) int { return strings.Compare(a.id, b.id) })
-		union := []any{}
-		for _, c := range held {
-			for _, item := range c.value.([]any) {
-				if !contains(union, item) {
-					union = append(union, item)
-				}
-			}
-		}
-		return candidate{union, first}
+		return candidate{together(held), first}
 	}
 	return slices.MaxFunc(held, func(a, b candidate) int {
 		if a.starts.Equal(b.starts) { // then the smallest id
@@ -74,6 +60,30 @@ func (o oracle) combineValues(held []candidate) candidate {
 		}
 		return a.starts.Compare(b.starts)
 	})
+}
+
+// members are the values that somebody holds, in the order of the feature's.
+func (o oracle) members(held []candidate) []any {
+	union := []any{}
+	for _, value := range o.feature.Values {
+		if slices.ContainsFunc(held, func(c candidate) bool { return contains(c.value, value) }) {
+			union = append(union, value)
+		}
+	}
+	return union
+}
+
+// together are the items of all lists, each once.
+func together(held []candidate) []any {
+	union := []any{}
+	for _, c := range held {
+		for _, item := range c.value.([]any) {
+			if !contains(union, item) {
+				union = append(union, item)
+			}
+		}
+	}
+	return union
 }
 
 // rank is the place of an ordered value.

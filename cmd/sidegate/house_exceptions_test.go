@@ -10,6 +10,4 @@ var exceptions = []exception{
 		"a table of requests, read by column"},
 	{"lines are short", "checker/period_test.go TestPeriodEndFollowsCalendarAndAnchor",
 		"a table of instants, read by column"},
-
-	{"nesting is shallow", "checker/catalog/oracle_weigh_test.go oracle.combineValues", "to be flattened"},
 }
