@@ -48,7 +48,7 @@ var house = []place{
 	{"bench/world", adapter, "checker/catalog", ""},
 	{"replica/site", assembly, "checker/httpapi replica replica/disk replica/follow", "checker/catalog"},
 	{"sync/hub", assembly, "checker checker/catalog checker/index replica replica/follow sync/text", "sync/stream"},
-	{"bench", assembly, "bench/world", ""},
+	{"bench", assembly, "bench/world", "checker checker/catalog checker/index sync/text"},
 	{"cmd/sidegate", commands, "bench bench/world checker/catalog replica/site sync/hub sync/stream sync/text", ""},
 }
 
