@@ -98,7 +98,9 @@ func (p *problem) write(w http.ResponseWriter) {
 		h.Set("Retry-After", "1")
 	}
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // a caller that is gone is not told
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false) // people read it
+	_ = out.Encode(p)        // a caller that is gone is not told
 }
 
 // quoted lists names for people.
