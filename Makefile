@@ -3,6 +3,7 @@
 GO      ?= go
 BUILD   := build
 FUZZ    ?= 5s
+SOAK    ?= 5m
 RESULTS := bench/results
 
 .PHONY: run build test check fuzz bench soak clean
@@ -33,15 +34,18 @@ fuzz: ## every fuzz target in turn, FUZZ long
 		done; \
 	done; rm -f $(BUILD)-fuzz.log
 
+# $(call keep,COMMAND,NAME) keeps the output of a command under RESULTS, and shows it when there is all of it.
+keep = $(1) >$(RESULTS)/$(2); status=$$?; cat $(RESULTS)/$(2); exit $$status
+
 bench: build ## every figure of the README, into bench/results
 	mkdir -p $(RESULTS)
-	$(GO) test -run '^$$' -bench 'Decide|Handler|Held|Scale' -count 5 ./checker ./checker/httpapi ./checker/index ./bench | tee $(RESULTS)/core.txt
-	./$(BUILD)/sidegate bench all --json $(RESULTS)/bench.json | tee $(RESULTS)/bench.txt
+	@$(call keep,$(GO) test -run '^$$' -bench 'Decide|Handler|Held|Scale' -count 5 ./checker ./checker/httpapi ./checker/index ./bench,core.txt)
+	@$(call keep,./$(BUILD)/sidegate bench all --json $(RESULTS)/bench.json,bench.txt)
 
-soak: build ## long campaigns: ten million cases against the oracle, every fuzz target for minutes
+soak: build ## long campaigns: ten million cases against the oracle, every fuzz target for SOAK
 	mkdir -p $(RESULTS)
-	SIDEGATE_ORACLE_CASES=10000000 $(GO) test -v -timeout 3h -run Oracle ./checker/... | tee $(RESULTS)/oracle.txt
-	$(MAKE) --no-print-directory fuzz FUZZ=5m
+	@$(call keep,SIDEGATE_ORACLE_CASES=10000000 $(GO) test -v -timeout 3h -run Oracle ./checker/catalog,oracle.txt)
+	@$(call keep,$(MAKE) --no-print-directory fuzz FUZZ=$(SOAK),fuzz.txt)
 
 clean:
 	rm -rf $(BUILD)
