@@ -111,6 +111,11 @@ func (s *Store) generationPath(n uint64) string { return s.path("gen-" + strconv
 // Close writes HEAD and lets the directory go.
 func (s *Store) Close() error {
 	var err error
+	if s.db != nil && s.room() != nil {
+		// Badger would write its memory into a mapped file, and die of it. What it has not written is in its log.
+		s.o.Logger.Error("the disk is nearly full: the snapshot is left as a crash would leave it")
+		return s.lock.Close()
+	}
 	if s.db != nil {
 		err = errors.Join(s.writeHead(), s.db.Close())
 		s.db = nil

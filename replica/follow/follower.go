@@ -22,11 +22,13 @@ type Options struct {
 	Log    replica.Log
 	Filter replica.Filter
 	Store  replica.Store // nil: nothing is kept
-	Watch  Watcher       // nil: nobody watches
-	Now    func() time.Time
-	Logger *slog.Logger  // nil: silent
-	Retry  time.Duration // between attempts at a log or a disk that fails; 0: one second
-	Check  time.Duration // how often the log is asked how far it goes; 0: 15 seconds
+	// NoStore says why nothing is kept although it should be, for an alarm; empty: it need not be.
+	NoStore string
+	Watch   Watcher // nil: nobody watches
+	Now     func() time.Time
+	Logger  *slog.Logger  // nil: silent
+	Retry   time.Duration // between attempts at a log or a disk that fails; 0: one second
+	Check   time.Duration // how often the log is asked how far it goes; 0: 15 seconds
 }
 
 // A Watcher is told of every document as it is applied, by the goroutine that follows. It must not wait.
@@ -110,6 +112,9 @@ func New(o Options) *Follower {
 		ask: make(chan struct{}, 1)}
 	f.status = Status{Digest: DigestUnchecked, Alarms: map[string]string{}}
 	f.keep = newKeeper()
+	if o.NoStore != "" {
+		f.alarm(AlarmNoSpace, o.NoStore)
+	}
 	return f
 }
 
@@ -125,11 +130,17 @@ func (f *Follower) Heard() int64 { return f.heard.Load() }
 // All tells whether the replica follows every group, so that a customer it does not hold does not exist.
 func (f *Follower) All() bool { return f.o.Filter.Groups == nil }
 
+// A connected log knows whether it can be reached, long before a tail that waits gives up.
+type connected interface{ Connected() bool }
+
 // Status is how the replica stands.
 func (f *Follower) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.status
+	if log, ok := f.o.Log.(connected); ok && !log.Connected() {
+		s.Linked = false // the tail has not noticed yet
+	}
 	s.Alarms = maps.Clone(s.Alarms)
 	s.Heard = time.Time{}
 	if ms := f.heard.Load(); ms != 0 {

@@ -284,3 +284,23 @@ func TestARestartBeforeANewSnapshotIsWholeServesTheOldOne(t *testing.T) {
 	<-s.f.Ready()
 	s.want("acme", checker.Granted)
 }
+
+// severed is a log whose connection is lost, which its tail does not see yet.
+type severed struct {
+	replica.Log
+	lost atomic.Bool
+}
+
+func (s *severed) Connected() bool { return !s.lost.Load() }
+
+func TestALostConnectionShowsBeforeTheTailEnds(t *testing.T) {
+	s := newSite(t)
+	log := &severed{Log: s.log}
+	s.run(log, replica.Filter{})
+	s.wait(s.catalogue())
+	until(t, "being linked", func() bool { return s.f.Status().Linked })
+	log.lost.Store(true)
+	if s.f.Status().Linked {
+		t.Error("it says that it is linked")
+	}
+}

@@ -85,7 +85,7 @@ func (s *Site) open() error {
 		store, err := disk.Open(disk.Options{Dir: s.o.Data, Logger: s.o.Logger, Now: s.o.Now})
 		switch {
 		case errors.Is(err, replica.ErrNoSpace):
-			s.o.Logger.Error("the snapshot is kept in memory only; make room and restart", "error", err)
+			o.NoStore = "the snapshot is kept in memory only; make room and restart: " + err.Error()
 		case err != nil:
 			return err
 		default:

@@ -16,6 +16,7 @@ type action struct {
 	by   catalog.Duration
 	set  map[string]json.RawMessage // convert and change: fields
 	end  time.Time                  // extend and renew: the end itself
+	of   string                     // extend: the field that end was said for
 	n    int64                      // renew: terms
 }
 
@@ -219,14 +220,17 @@ func (a *actor) terms() time.Time {
 
 const maxTerms = 100_000
 
-// extend moves the end, or a trial's end while it is one, by a length of time or to a moment.
+// extend moves the end, or a trial's end while it is one, by a length of time, or the end that is named to a moment.
 func (a *actor) extend() (catalog.Subscription, error) {
+	if a.status() == "cancelled" {
+		return a.s, a.impossible("the subscription is cancelled; renew it")
+	}
 	end := &a.s.EndsAt
-	if a.status() == "trialing" {
+	if a.of == "trial_ends_at" || a.of == "" && a.status() == "trialing" {
 		end = &a.s.TrialEndsAt
 	}
 	if end.IsZero() {
-		return a.s, a.impossible("the subscription has no end to extend")
+		return a.s, a.impossible("the subscription has no such end to extend")
 	}
 	to := a.end
 	if to.IsZero() {

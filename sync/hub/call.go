@@ -98,21 +98,18 @@ func contains(list []string, word string) bool {
 }
 
 // query refuses parameters that are not known, so that a typing error does not go unseen.
-func (c *call) query(known ...string) error {
+func (c *call) query(known []string) error {
 	for name := range c.r.URL.Query() {
 		if !contains(known, name) {
-			return badRequest("the query parameter %q is not known here; known are: %s", name, quoted(known))
+			return badRequest("the query parameter %q is not known here; this call takes: %s", name, orNone(quoted(known)))
 		}
 	}
 	return nil
 }
 
-// dryRun says whether the caller only asks what would be written. Where it may be asked it is the only parameter.
+// dryRun says whether the caller only asks what would be written.
 func (c *call) dryRun() (bool, error) {
 	const name = "dry_run"
-	if err := c.query(name); err != nil {
-		return false, err
-	}
 	text := c.r.URL.Query().Get(name)
 	if text == "" {
 		return false, nil
@@ -223,4 +220,11 @@ func (cmd command) done(ring []replica.Command) (rev uint64, ok bool, err error)
 		}
 	}
 	return 0, false, nil
+}
+
+func orNone(list string) string {
+	if list == "" {
+		return "none"
+	}
+	return list
 }

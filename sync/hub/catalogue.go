@@ -91,8 +91,8 @@ func (h *Hub) applyCatalogue(c *call, cmd command, next catalog.Catalogue) (uint
 	if v.catRev != liveRev(old) {
 		return 0, replica.ErrConflict
 	}
-	if v.catRev != 0 && v.catalogue.Dropping == nil && sameCatalogue(v.catalogue, next) {
-		return v.catRev, nil // nothing to write
+	if v.catRev != 0 && v.catalogue.Dropping == nil && sameCatalogue(v.catalogue, next) && !cmd.keyed {
+		return v.catRev, nil // nothing to write; a key has to be remembered
 	}
 	rev, err := h.clear(ctx, v, next)
 	if err != nil {
@@ -142,9 +142,6 @@ type versionDoc struct {
 }
 
 func (h *Hub) getVersions(c *call) error {
-	if err := c.query("plan"); err != nil {
-		return err
-	}
 	v, err := h.fresh(c.r.Context())
 	if err != nil {
 		return err

@@ -118,9 +118,6 @@ const (
 )
 
 func (h *Hub) listCustomers(c *call) error {
-	if err := c.query("query", "cursor", "limit"); err != nil {
-		return err
-	}
 	q := c.r.URL.Query()
 	limit, err := pageSize(q.Get("limit"))
 	if err != nil {

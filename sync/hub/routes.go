@@ -57,30 +57,31 @@ type route struct {
 	pattern string
 	access  access
 	handle  func(*call) error
+	query   string // parameters it takes, separated by spaces
 }
 
 func (h *Hub) routes() []route {
 	const customer = "/v1/customers/{id}"
 	const sub = customer + "/subscriptions/{sub}"
 	return []route{
-		{"PUT /v1/catalog", writeCatalogue, h.putCatalogue},
-		{"GET /v1/catalog", readCatalogue, h.getCatalogue},
-		{"GET /v1/catalog/versions", readCatalogue, h.getVersions},
-		{"GET /v1/customers", readCustomers, h.listCustomers},
-		{"PUT " + customer, writeCustomers, h.putCustomer},
-		{"GET " + customer, readCustomers, h.getCustomer},
-		{"DELETE " + customer, writeCustomers, h.deleteCustomer},
-		{"GET " + customer + "/subscriptions", readCustomers, h.listSubscriptions},
-		{"PUT " + sub, writeCustomers, h.putSubscription},
-		{"GET " + sub, readCustomers, h.getSubscription},
-		{"DELETE " + sub, writeCustomers, h.deleteSubscription},
-		{"POST " + sub + "/{action}", writeCustomers, h.act},
-		{"GET " + customer + "/entitlements", readEntitlements, h.getEntitlements},
-		{"POST /v1/import", writeCustomers, h.postImport},
-		{"GET /v1/tokens", readTokens, h.listTokens},
-		{"PUT /v1/tokens/{id}", writeTokens, h.putToken},
-		{"GET /v1/tokens/{id}", readTokens, h.getToken},
-		{"DELETE /v1/tokens/{id}", writeTokens, h.deleteToken},
+		{"PUT /v1/catalog", writeCatalogue, h.putCatalogue, "dry_run"},
+		{"GET /v1/catalog", readCatalogue, h.getCatalogue, ""},
+		{"GET /v1/catalog/versions", readCatalogue, h.getVersions, "plan"},
+		{"GET /v1/customers", readCustomers, h.listCustomers, "query cursor limit"},
+		{"PUT " + customer, writeCustomers, h.putCustomer, ""},
+		{"GET " + customer, readCustomers, h.getCustomer, ""},
+		{"DELETE " + customer, writeCustomers, h.deleteCustomer, ""},
+		{"GET " + customer + "/subscriptions", readCustomers, h.listSubscriptions, ""},
+		{"PUT " + sub, writeCustomers, h.putSubscription, ""},
+		{"GET " + sub, readCustomers, h.getSubscription, ""},
+		{"DELETE " + sub, writeCustomers, h.deleteSubscription, ""},
+		{"POST " + sub + "/{action}", writeCustomers, h.act, ""},
+		{"GET " + customer + "/entitlements", readEntitlements, h.getEntitlements, ""},
+		{"POST /v1/import", writeCustomers, h.postImport, "dry_run"},
+		{"GET /v1/tokens", readTokens, h.listTokens, ""},
+		{"PUT /v1/tokens/{id}", writeTokens, h.putToken, ""},
+		{"GET /v1/tokens/{id}", readTokens, h.getToken, ""},
+		{"DELETE /v1/tokens/{id}", writeTokens, h.deleteToken, ""},
 	}
 }
 
@@ -172,6 +173,9 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, to route) {
 	defer h.recover(out, to.pattern)
 	c := &call{w: out, r: r}
 	err := h.admit(c, to.access)
+	if err == nil {
+		err = c.query(strings.Fields(to.query))
+	}
 	if err == nil {
 		err = to.handle(c)
 	}

@@ -129,6 +129,10 @@ func (a *action) field(key string, n catalog.Node) (err error) {
 			err = errors.New("it is 0")
 		}
 	default:
+		if a.of != "" {
+			return fmt.Errorf("it cannot stand beside %s", a.of)
+		}
+		a.of = key
 		a.end, err = catalog.ParseTime(n.Text)
 	}
 	return err

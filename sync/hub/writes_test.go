@@ -43,6 +43,8 @@ func TestARepeatedWriteIsAppliedOnce(t *testing.T) {
 		t.Errorf("got %v, want %v", again, cat)
 	}
 	b.refused("422 idempotency_key_reused", "PUT /v1/catalog", shop, "Idempotency-Key", "c")
+	b.ok("PUT /v1/catalog", more, "Idempotency-Key", "same") // it changes nothing, and is remembered all the same
+	b.refused("422 idempotency_key_reused", "PUT /v1/catalog", shop, "Idempotency-Key", "same")
 	b.ok("PUT /v1/customers/new", `{}`, "Idempotency-Key", "n")
 	b.ok("DELETE /v1/customers/new", "", "Idempotency-Key", "m")
 	b.ok("DELETE /v1/customers/new", "", "Idempotency-Key", "m")
@@ -163,4 +165,22 @@ func TestAPlanInUseCannotVanishUnderASubscription(t *testing.T) {
 		}
 	}
 	t.Logf("dropped %d times, kept %d times", dropped, kept)
+}
+
+// A misspelt or misplaced parameter must not turn a question into a deed.
+func TestUnknownQueryParametersAreRefusedBeforeAnythingIsDone(t *testing.T) {
+	b := stocked(t)
+	b.ok("PUT /v1/customers/acme/subscriptions/main", `{"plan":"team"}`)
+	for _, request := range []string{"DELETE /v1/customers/acme?dry_run=true", "PUT /v1/customers/new?dry_run=true",
+		"POST /v1/customers/acme/subscriptions/main/cancel?at=term_end", "GET /v1/customers/acme?x=1",
+		"GET /v1/catalog?x=1",
+		"PUT /v1/catalog?dryrun=true", "GET /v1/customers?name=acme", "POST /v1/import?dry=1", "DELETE /v1/tokens/first?x=1"} {
+		if says := b.refused("400 bad_request", request, `{}`); !strings.Contains(says, "query parameter") {
+			t.Errorf("%s: got %s", request, says)
+		}
+	}
+	b.refused("404 customer_not_found", "GET /v1/customers/new", "")
+	if got := b.ok("GET /v1/customers/acme/subscriptions/main", "")["status"]; got != "active" {
+		t.Errorf("got %v", got)
+	}
 }
