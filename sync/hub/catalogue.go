@@ -31,12 +31,17 @@ func (c *call) readCatalogue() (catalog.Catalogue, error) {
 		parse = catalog.ParseJSON
 	}
 	n, err := parse(c.body)
-	if err != nil {
+	var faults, more catalog.Faults
+	if err != nil && !(errors.As(err, &faults) && n.Kind == catalog.Map) {
 		return catalog.Catalogue{}, invalid("invalid_catalog", err)
 	}
 	next, err := catalog.ReadCatalogue(n)
-	if err != nil {
+	if err != nil && !errors.As(err, &more) {
 		return next, invalid("invalid_catalog", err)
+	}
+	if faults = append(faults, more...); len(faults) > 0 {
+		slices.SortStableFunc(faults, func(a, b catalog.Fault) int { return cmp.Compare(a.Line, b.Line) })
+		return next, invalid("invalid_catalog", faults)
 	}
 	return next, nil
 }

@@ -15,6 +15,14 @@ func TestACatalogueIsRefusedWholeWithEveryFault(t *testing.T) {
 			t.Errorf("got %s, want %s", body, want)
 		}
 	}
+	twice := strings.Replace(bad, "plans:", "  boxes: {type: pool}\n  calls: {type: pool}\nplans:", 1)
+	body = b.refused("400 invalid_catalog", "PUT /v1/catalog", twice)
+	for _, want := range []string{`"path":"features.boxes","line"`, `"path":"features.calls","line"`,
+		`"path":"features.boxes.type"`, `"path":"plans.gone.allow.sos"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("keys that stand twice hide other faults: got %s, want %s", body, want)
+		}
+	}
 	for name, body := range map[string]string{
 		"empty": "", "a list": "[]", "not YAML": "a: b: c", "two documents": "a: 1\n---\nb: 2", "invalid UTF-8": "\xff",
 		"deep": strings.Repeat("[", 10_000), "a key twice": "features: {a: {type: boolean}, a: {type: boolean}}",

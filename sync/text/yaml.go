@@ -32,7 +32,8 @@ import (
 // maxNodes is how many nodes a document may have once its aliases are written out.
 const maxNodes = catalog.MaxNodes
 
-// YAML reads one YAML document; JSON is one too. The error is catalog.Faults.
+// YAML reads one YAML document; JSON is one too. The error is catalog.Faults. If all that is wrong is keys that stand
+// twice, the document is answered as well, with the first of each, so that a caller can tell what else is wrong.
 func YAML(data []byte) (catalog.Node, error) {
 	if !utf8.Valid(data) {
 		return catalog.Node{}, fault("", 0, "the document is not valid UTF-8", "save it as UTF-8")
@@ -56,7 +57,14 @@ func YAML(data []byte) (catalog.Node, error) {
 		return catalog.Node{}, fault("", second.Line, "there is a second document in it", "keep one")
 	}
 	c := converter{left: maxNodes}
-	return c.node(doc.Content[0], "", 0)
+	n, err := c.node(doc.Content[0], "", 0)
+	switch {
+	case err != nil:
+		return catalog.Node{}, err
+	case len(c.twice) > 0:
+		return n, c.twice
+	}
+	return n, nil
 }
 
 // deep tells whether flow brackets nest beyond what is allowed, before a recursive parser meets them.
@@ -119,7 +127,8 @@ func tooMany(path string, line int) error {
 
 // A converter turns yaml's nodes into the catalogue's, aliases written out.
 type converter struct {
-	left int // nodes that may still come
+	left  int            // nodes that may still come
+	twice catalog.Faults // keys that stand twice
 }
 
 func (c *converter) node(n *yaml.Node, path string, depth int) (catalog.Node, error) {
@@ -172,7 +181,9 @@ func (c *converter) mapping(n *yaml.Node, path string, depth int) (catalog.Node,
 		case !plainTag(key.ShortTag()):
 			return out, tagged(key, path)
 		case seen[key.Value]:
-			return out, fault(at, key.Line, "this key stands twice", "keep one of them")
+			c.twice = append(c.twice, catalog.Fault{Path: at, Line: key.Line, Problem: "this key stands twice",
+				Remedy: "keep one of them"})
+			continue
 		}
 		seen[key.Value] = true
 		v, err := c.node(n.Content[i+1], at, depth+1)
