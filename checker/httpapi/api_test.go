@@ -208,3 +208,14 @@ func TestAWaitingCheckIsAnsweredWhenTheRevisionComes(t *testing.T) {
 	}
 	done.Wait()
 }
+
+func TestABulkItemThatIsWrongSaysWhichItIs(t *testing.T) {
+	base := serve(t, newKnown(t), nil)
+	_, got := do(t, "POST", base+"/v1/checks", `{"checks":[{"customer":"acme","feature":"sso"},`+
+		`{"customer":"acme","feature":"tier","value":"z"},7,{"customer":"acme"}]}`)
+	for _, want := range []string{`"allowed":true`, `checks[1].value: `, `checks[2]: `, `checks[3].feature: `} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in %s", want, got)
+		}
+	}
+}

@@ -38,7 +38,9 @@ func (a *API) checks(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 		w.ask = b.asks[i].ask
 		t, ok := b.asks[i].trouble, b.asks[i].trouble.status == 0
 		if ok {
-			t, ok = a.decide(w, view, now)
+			if t, ok = a.decide(w, view, now); !ok {
+				t = t.of(i)
+			}
 		}
 		if !ok {
 			w.out = appendTrouble(w.out, t)
@@ -46,6 +48,15 @@ func (a *API) checks(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	}
 	w.out = append(w.out, `]}`...)
 	return trouble{}, true
+}
+
+// of says in which item of a bulk request the trouble is.
+func (t trouble) of(item int) trouble {
+	if t.field != "" {
+		t.field = "." + t.field
+	}
+	t.field = fmt.Sprintf("checks[%d]%s", item, t.field)
+	return t
 }
 
 func appendTrouble(out []byte, t trouble) []byte {
@@ -130,8 +141,7 @@ func (b *bulk) item(raw []byte, at int) bulkItem {
 		t, ok = item.ask.complete()
 	}
 	if !ok {
-		t.field = fmt.Sprintf("checks[%d].%s", at, t.field)
-		item.trouble = t
+		item.trouble = t.of(at)
 	}
 	b.minRevision = max(b.minRevision, item.ask.minRevision)
 	b.waitMs = max(b.waitMs, item.ask.waitMs)

@@ -97,6 +97,10 @@ func (a *app) loadSamples(ctx context.Context, cl *client, synthetic int) error 
 	if err == nil {
 		return nil // an earlier run has been here
 	}
+	if errors.As(err, &p) && p.Status == 401 {
+		return errors.New("the data is of an earlier run, whose tokens are others; give one of those in SIDEGATE_TOKEN, " +
+			"none at all, or another --data")
+	}
 	if !errors.As(err, &p) || p.Status != 404 {
 		return err
 	}
