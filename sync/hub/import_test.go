@@ -46,6 +46,10 @@ func TestAnImportAppliesEveryGoodLineAndNothingOfAFaultyOne(t *testing.T) {
 		t.Errorf("got %v, want the first line", a)
 	}
 	acme := b.ok("GET /v1/customers/acme", "")
+	again := b.ok("POST /v1/import", `{"id":"acme","name":"Acme Inc"}`)
+	if again["unchanged"] != 1.0 || again["revision"] != b.ok("POST /v1/import", "")["revision"] {
+		t.Errorf("got %v, want nothing written where nothing changes", again)
+	}
 	if acme["name"] != "Acme Inc" || len(acme["subscriptions"].(map[string]any)) != 1 {
 		t.Errorf("got %v, want a new name beside the subscription it had", acme)
 	}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -323,6 +324,11 @@ func (im *importer) writeOne(ctx context.Context, l importLine) error {
 		next := l.customer
 		if !l.whole {
 			next.Subscriptions = cu.doc.Subscriptions
+		}
+		same := next.Group == cu.doc.Group && bytes.Equal(catalog.EncodeCustomer(next), catalog.EncodeCustomer(cu.doc))
+		if cu.exists && same {
+			im.succeed(cu.rev, tally{same: 1})
+			return nil
 		}
 		puts := append(cu.puts(&next), replica.Put{Key: replica.KindCatalog, Expect: v.catRev})
 		rev, err := im.h.put(ctx, newCommand(), puts...)

@@ -100,7 +100,10 @@ func TestACustomerMovesBetweenGroups(t *testing.T) {
 		if list := b.ok("GET /v1/customers", ""); list["total"] != 1.0 || len(list["customers"].([]any)) != 1 {
 			t.Errorf("in group %q: got %v, want one customer", group, list)
 		}
-		if got := b.ok("POST /v1/import", body); got["updated"] != 1.0 {
+		if got := b.ok("POST /v1/import", body); got["unchanged"] != 1.0 {
+			t.Errorf("got %v, want it as it was", got)
+		}
+		if got := b.ok("POST /v1/import", strings.Replace(body, "Acme", "Acme Inc", 1)); got["updated"] != 1.0 {
 			t.Errorf("got %v, want it updated", got)
 		}
 	}
