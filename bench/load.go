@@ -12,8 +12,8 @@ import (
 )
 
 // A Load is closed-loop traffic: each connection sends its next request when the answer to the last is in. One thread
-// serves all connections, so that it costs less than the servers it measures: with a goroutine for each connection the
-// load was the slower side, and what it measured was itself.
+// serves all connections, without a scheduler or a netpoller between it and the sockets, so that little of what is
+// measured is the load itself.
 type Load struct {
 	Network     string   // tcp or unix
 	Address     string   // host:port or path
