@@ -178,20 +178,27 @@ func versionsView(out *bytes.Buffer, n catalog.Node) {
 // catalogueView is YAML, which can be edited and applied again.
 func catalogueView(out *bytes.Buffer, n catalog.Node) { out.Write(text.Print(n)) }
 
-// diffView says which plans get a new version, what is dropped, and what customers would hold.
+// diffView says what is defined differently, what is dropped, and what customers would hold.
 func diffView(out *bytes.Buffer, n catalog.Node) {
-	var all []row
+	all := redefined(at(n, "features"), "feature")
 	for _, p := range at(n, "plans").Items {
 		said := "version " + word(p, "from") + " -> " + word(p, "to")
-		if word(p, "from") == "0" {
+		switch word(p, "from") {
+		case "0":
 			said = "new"
+		case word(p, "to"):
+			said = "version " + word(p, "to") + " again"
 		}
 		all = append(all, row{"plan " + word(p, "plan"), said})
 	}
+	all = append(all, redefined(at(n, "addons"), "addon")...)
 	for _, kind := range at(n, "dropped").Fields {
 		for _, f := range kind.Value.Fields {
 			all = append(all, row{strings.TrimSuffix(kind.Key, "s") + " " + f.Key, "dropped"})
 		}
+	}
+	if len(all) == 0 {
+		out.WriteString("The catalogue is the one in force: applying it would change nothing.\n")
 	}
 	aligned(out, append(all, row{"customers changed", word(n, "customers_changed")}))
 	var cells [][]string
@@ -210,6 +217,39 @@ func diffView(out *bytes.Buffer, n catalog.Node) {
 	if shown := len(at(n, "customers").Items); strconv.Itoa(shown) != word(n, "customers_changed") {
 		fmt.Fprintf(out, "and others; the first %d customers are shown\n", shown)
 	}
+}
+
+// redefined says of features or add-ons that they are new, or which of their fields would be others.
+func redefined(list catalog.Node, kind string) (all []row) {
+	for _, d := range list.Items {
+		name := kind + " " + word(d, kind)
+		if at(d, "before").Kind == catalog.Null {
+			all = append(all, row{name, "new"})
+			continue
+		}
+		before, after := rows(at(d, "before"), ""), rows(at(d, "after"), "")
+		for _, r := range before {
+			if is := valueIn(after, r[0]); is != r[1] {
+				all = append(all, row{name, r[0] + ": " + r[1] + " -> " + is})
+			}
+		}
+		for _, r := range after {
+			if valueIn(before, r[0]) == "-" && r[1] != "-" {
+				all = append(all, row{name, r[0] + ": - -> " + r[1]})
+			}
+		}
+	}
+	return all
+}
+
+// valueIn is what stands beside a name; a dash if the name is not there.
+func valueIn(all []row, name string) string {
+	for _, r := range all {
+		if r[0] == name {
+			return r[1]
+		}
+	}
+	return "-"
 }
 
 // decided is a decision in a few words, with the times that another one does not share.

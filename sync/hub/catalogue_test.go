@@ -103,6 +103,35 @@ func TestTheDifferenceNamesWhoseEntitlementsChange(t *testing.T) {
 	}
 }
 
+func TestTheDifferenceNamesFeaturesAndAddonsThatAreNotWhatTheyWere(t *testing.T) {
+	b := stocked(t)
+	for name, tc := range map[string]struct{ from, to, want string }{
+		"nothing": {"type: pool", "type:  pool", `"features":[],"addons":[]`},
+		"a feature's name": {"type: pool", "type: pool, name: Boxes",
+			`"feature":"boxes","before":{"type":"pool"},"after":{"type":"pool","name":"Boxes"}`},
+		"a feature's rules": {"{type: boolean}", "{type: boolean, enforce: advisory}",
+			`"feature":"sso","before":{"type":"boolean"}`},
+		"a new feature": {"  boxes:", "  crates: {type: pool}\n  boxes:",
+			`"features":[{"feature":"crates","before":null,"after":{"type":"pool"}}]`},
+		"a changed add-on": {"limit: 50", "limit: 51",
+			`"addons":[{"addon":"extra","before":{"allow":{"calls":{"limit":50}}},"after":`},
+		"a new add-on": {"  extra:", "  more: {allow: {sso: true}}\n  extra:",
+			`"addons":[{"addon":"more","before":null,"after":`},
+		"a dropped feature": {"  tier: {type: config, values: [basic, gold]}\n", "", `"features":[],`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &bench{t: t, url: b.url, token: b.token}
+			next := strings.Replace(shop, tc.from, tc.to, 1)
+			if name == "a dropped feature" {
+				next = strings.Replace(next, " tier: basic,", "", 1)
+			}
+			if got := b.call("PUT /v1/catalog?dry_run=true", next).body; !strings.Contains(got, tc.want) {
+				t.Errorf("got %s, want %s in it", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestWhatIsInUseCannotBeDropped(t *testing.T) {
 	b := stocked(t)
 	b.ok("PUT /v1/customers/x", `{}`)
@@ -124,9 +153,13 @@ func TestWhatIsInUseCannotBeDropped(t *testing.T) {
 		}
 	}
 	b.ok("DELETE /v1/customers/x", "")
+	back := `"plans":[{"plan":"gone","from":1,"to":1}]`
 	for path, body := range without {
 		if r := b.call("PUT /v1/catalog", body); r.status != 200 {
 			t.Errorf("%s: got %d %s, want it dropped", path, r.status, r.body)
+		}
+		if got := b.call("PUT /v1/catalog?dry_run=true", shop).body; strings.Contains(got, back) != (path == "plans.gone") {
+			t.Errorf("after %s was dropped: got %s", path, got)
 		}
 		b.ok("PUT /v1/catalog", shop)
 	}

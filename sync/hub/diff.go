@@ -19,7 +19,9 @@ const maxDiffs = 100
 type diffDoc struct {
 	DryRun   bool           `json:"dry_run"`
 	Revision uint64         `json:"revision"` // that it was compared at
-	Plans    []planDiff     `json:"plans"`    // that get a new version
+	Plans    []planDiff     `json:"plans"`    // that get a new version or come back
+	Features []featureDef   `json:"features"` // that are new or defined differently
+	Addons   []addonDef     `json:"addons"`   // likewise
 	Dropped  *catalog.Uses  `json:"dropped,omitempty"`
 	Customer []customerDiff `json:"customers"` // some of those whose entitlements would change
 	Count    int            `json:"customers_changed"`
@@ -28,7 +30,21 @@ type diffDoc struct {
 type planDiff struct {
 	Plan string `json:"plan"`
 	From uint32 `json:"from"` // 0: it is new
-	To   uint32 `json:"to"`
+	To   uint32 `json:"to"`   // as From: it was dropped, and comes back as it was
+}
+
+// A featureDef is how a feature is defined, by the catalogue in force and by the next one.
+type featureDef struct {
+	Feature string           `json:"feature"`
+	Before  *catalog.Feature `json:"before"` // nil: it is new
+	After   catalog.Feature  `json:"after"`
+}
+
+// An addonDef is what an add-on grants, by the catalogue in force and by the next one.
+type addonDef struct {
+	Addon  string         `json:"addon"`
+	Before *catalog.Addon `json:"before"` // nil: it is new
+	After  catalog.Addon  `json:"after"`
 }
 
 type customerDiff struct {
@@ -51,7 +67,8 @@ func (h *Hub) diffCatalogue(c *call, next catalog.Catalogue) error {
 	if err := c.precondition(v.catRev); err != nil {
 		return err
 	}
-	out := diffDoc{DryRun: true, Revision: v.rev, Plans: []planDiff{}, Customer: []customerDiff{}}
+	out := diffDoc{DryRun: true, Revision: v.rev, Customer: []customerDiff{},
+		Features: featureDefs(v.catalogue, next), Addons: addonDefs(v.catalogue, next)}
 	if drop := dropped(v.catalogue, next); drop != nil {
 		if users, count := v.users(drop); count > 0 {
 			return inUse(drop, users, count)
@@ -59,9 +76,7 @@ func (h *Hub) diffCatalogue(c *call, next catalog.Catalogue) error {
 		out.Dropped = drop
 	}
 	versions := next.NewVersions(v.newest)
-	for _, p := range versions {
-		out.Plans = append(out.Plans, planDiff{p.Key, v.newest[p.Key].Version, p.Version})
-	}
+	out.Plans = planDiffs(v, next, versions)
 	all := versions
 	for _, p := range v.plans {
 		all = append(all, p.PlanVersion)
@@ -82,6 +97,57 @@ func (h *Hub) diffCatalogue(c *call, next catalog.Catalogue) error {
 	}
 	slices.SortFunc(out.Customer, func(a, b customerDiff) int { return strings.Compare(a.Customer, b.Customer) })
 	return c.answer(out)
+}
+
+// planDiffs lists the plans of the next catalogue that get a version or come back, by key.
+func planDiffs(v *view, next catalog.Catalogue, versions []catalog.PlanVersion) []planDiff {
+	out := []planDiff{}
+	for _, p := range versions {
+		out = append(out, planDiff{p.Key, v.newest[p.Key].Version, p.Version})
+	}
+	for key := range missing(next.Plans, v.catalogue.Plans) {
+		if !slices.ContainsFunc(out, func(d planDiff) bool { return d.Plan == key }) {
+			out = append(out, planDiff{key, v.newest[key].Version, v.newest[key].Version})
+		}
+	}
+	slices.SortFunc(out, func(a, b planDiff) int { return strings.Compare(a.Plan, b.Plan) })
+	return out
+}
+
+// featureDefs lists the features of the next catalogue that are not what they were, by key.
+func featureDefs(old, next catalog.Catalogue) []featureDef {
+	out := []featureDef{}
+	for _, key := range redefined(old.Features, next.Features) {
+		def := featureDef{Feature: key, After: next.Features[key]}
+		if before, had := old.Features[key]; had {
+			def.Before = &before
+		}
+		out = append(out, def)
+	}
+	return out
+}
+
+// addonDefs lists the add-ons of the next catalogue that are not what they were, by key.
+func addonDefs(old, next catalog.Catalogue) []addonDef {
+	out := []addonDef{}
+	for _, key := range redefined(old.Addons, next.Addons) {
+		def := addonDef{Addon: key, After: next.Addons[key]}
+		if before, had := old.Addons[key]; had {
+			def.Before = &before
+		}
+		out = append(out, def)
+	}
+	return out
+}
+
+// redefined are the keys of next under which old has something else, or nothing.
+func redefined[V any](old, next map[string]V) []string {
+	set := map[string]bool{}
+	unequal(set, old, next)
+	return slices.DeleteFunc(sorted(set), func(key string) bool {
+		_, kept := next[key]
+		return !kept
+	})
 }
 
 // touched lists the features of which somebody may hold something else: those that are defined differently, and those
