@@ -240,7 +240,7 @@ func (s *shell) mask(out string) string {
 		{`(nonce(?:":"| +))\w+`, "${1}NONCE"},
 		{`((?:digest.state +)|"state":")\w+`, "${1}STATE"},
 		{`go1\.[\w.]+`, "GOVERSION"},
-		{`cursor=\w+`, "cursor=CURSOR"},
+		{`cursor=[\w-]+`, "cursor=CURSOR"},
 	} {
 		out = regexp.MustCompile(m.pattern).ReplaceAllString(out, m.with)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -99,9 +100,16 @@ func contains(list []string, word string) bool {
 
 // query refuses parameters that are not known, so that a typing error does not go unseen.
 func (c *call) query(known []string) error {
-	for name := range c.r.URL.Query() {
-		if !contains(known, name) {
+	given, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return badRequest("the query is not one: %s; percent-encode what stands in a parameter", err.Error())
+	}
+	for name, values := range given {
+		switch {
+		case !contains(known, name):
 			return badRequest("the query parameter %q is not known here; this call takes: %s", name, orNone(quoted(known)))
+		case len(values) > 1:
+			return badRequest("the query parameter %s stands twice; keep one of them", name)
 		}
 	}
 	return nil
@@ -116,7 +124,7 @@ func (c *call) dryRun() (bool, error) {
 	}
 	v, err := strconv.ParseBool(text)
 	if err != nil {
-		return false, badRequest("the query parameter %s must be true or false", name)
+		return false, catalog.Faults{{Path: name, Problem: "it must be true or false"}}
 	}
 	return v, nil
 }

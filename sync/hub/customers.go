@@ -2,6 +2,9 @@ package hub
 
 import (
 	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"maps"
 	"net/http"
 	"slices"
@@ -123,15 +126,16 @@ func (h *Hub) listCustomers(c *call) error {
 	if err != nil {
 		return err
 	}
-	after, err := base64.RawURLEncoding.DecodeString(q.Get("cursor"))
-	if err != nil {
-		return badRequest("the cursor is not one that a list answered; leave it out to begin anew")
+	after, ok := readCursor(q.Get("cursor"))
+	if !ok {
+		return catalog.Faults{{Path: "cursor", Problem: "it is not one that a list answered",
+			Remedy: "send next_cursor as it was answered, or leave it out to begin anew"}}
 	}
 	v, err := h.recent(c.r.Context())
 	if err != nil {
 		return err
 	}
-	found, more := v.search(strings.ToLower(q.Get("query")), string(after), limit)
+	found, more := v.search(strings.ToLower(q.Get("query")), after, limit)
 	docs, err := h.page(c, found)
 	if err != nil {
 		return err
@@ -143,9 +147,25 @@ func (h *Hub) listCustomers(c *call) error {
 		Revision  uint64        `json:"revision"`
 	}{docs, "", v.cards.Len(), v.rev}
 	if more {
-		out.Cursor = base64.RawURLEncoding.EncodeToString([]byte(found[len(found)-1].id))
+		out.Cursor = cursor(found[len(found)-1].id)
 	}
 	return c.answer(out)
+}
+
+// cursor names the last customer of a page: its id with a checksum, so that what no list answered is noticed.
+func cursor(id string) string {
+	sum := binary.BigEndian.AppendUint32([]byte(id), crc32.ChecksumIEEE([]byte(id)))
+	return base64.RawURLEncoding.EncodeToString(sum)
+}
+
+// readCursor is the id in a cursor; empty for none.
+func readCursor(text string) (id string, ok bool) {
+	data, err := base64.RawURLEncoding.DecodeString(text)
+	if text == "" || err != nil || len(data) <= crc32.Size {
+		return "", text == ""
+	}
+	id = string(data[:len(data)-crc32.Size])
+	return id, cursor(id) == text
 }
 
 func pageSize(text string) (int, error) {
@@ -154,7 +174,7 @@ func pageSize(text string) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > maxPage {
-		return 0, badRequest("limit must be a number from 1 to %d", maxPage)
+		return 0, catalog.Faults{{Path: "limit", Problem: fmt.Sprintf("it must be a whole number from 1 to %d", maxPage)}}
 	}
 	return n, nil
 }

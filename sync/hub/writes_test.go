@@ -182,6 +182,20 @@ func TestUnknownQueryParametersAreRefusedBeforeAnythingIsDone(t *testing.T) {
 			t.Errorf("%s: got %s", request, says)
 		}
 	}
+	for request, want := range map[string]string{
+		"GET /v1/customers?cursor=garbage":      `"path":"cursor"`,
+		"GET /v1/customers?cursor=YWNtZQ":       `"path":"cursor"`, // acme, as nobody answered it
+		"GET /v1/customers?cursor=!":            `"path":"cursor"`,
+		"GET /v1/customers?limit=many":          `"path":"limit"`,
+		"PUT /v1/catalog?dry_run=perhaps":       `"path":"dry_run"`,
+		"GET /v1/customers?query=%zz":           "percent-encode",
+		"GET /v1/customers?limit=1&limit=2":     "limit stands twice",
+		"PUT /v1/catalog?dry_run=&dry_run=true": "dry_run stands twice",
+	} {
+		if says := b.refused("400 bad_request", request, shop); !strings.Contains(says, want) {
+			t.Errorf("%s: got %s, want %s", request, says, want)
+		}
+	}
 	b.refused("404 customer_not_found", "GET /v1/customers/new", "")
 	if got := b.ok("GET /v1/customers/acme/subscriptions/main", "")["status"]; got != "active" {
 		t.Errorf("got %v", got)
