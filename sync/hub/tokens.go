@@ -120,6 +120,10 @@ func (h *Hub) putToken(c *call) error {
 	return h.changeToken(c, id, func(old *token) (*token, error) {
 		next := ask.token
 		secret = ""
+		if next.ExpiresAt != nil && !next.ExpiresAt.After(h.now()) {
+			return nil, catalog.Faults{{Path: "expires_at", Problem: "it lies in the past",
+				Remedy: "choose a later time, or leave it out for a token that does not expire"}}
+		}
 		if old != nil {
 			next.Hash, next.CreatedAt = old.Hash, old.CreatedAt
 		}

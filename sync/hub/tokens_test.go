@@ -107,6 +107,13 @@ func TestTokensExpire(t *testing.T) {
 	short.token = b.ok("PUT /v1/tokens/x", `{"scope":"admin","expires_at":"2026-11-23T12:00:01Z"}`)["token"].(string)
 	short.ok("GET /v1/customers", "")
 	b.clock.Add(1000)
+	for _, past := range []string{"2026-11-23T12:00:01Z", "2020-01-01T00:00:00Z"} {
+		says := b.refused("400 bad_request", "PUT /v1/tokens/y", `{"scope":"support","expires_at":"`+past+`"}`)
+		if !strings.Contains(says, `"path":"expires_at"`) {
+			t.Errorf("got %s, want the field", says)
+		}
+	}
+	b.refused("404 token_not_found", "GET /v1/tokens/y", "")
 	short.refused("401 token_expired", "GET /v1/customers", "")
 }
 
