@@ -115,9 +115,13 @@ func (a *app) subscriptionCommands() []command {
 	for _, act := range []command{
 		{use: "suspend", short: "Suspend"},
 		{use: "resume", short: "End a suspension"},
-		{use: "cancel", short: "Cancel, now or later", long: atHelp, names: []string{"at=now", "at=term_end"},
+		{use: "cancel", short: "Cancel, now or later", names: []string{"at=now", "at=term_end"},
+			long:    atHelp + "\nChanges that were scheduled for that moment or later are dropped; renew takes it back.",
 			example: "  sidegate subscription cancel acme main at=term_end"},
 		{use: "renew", short: "Begin the next term", names: []string{"ends_at", "terms"},
+			long: "The end moves on by one term, or as many as terms says, and more until it lies in the future. If term\n" +
+				"has an anchor, terms end there. If it has none and the subscription ends within a term, a whole term\n" +
+				"follows all the same, and later ones are counted from there.",
 			example: "  sidegate subscription renew acme main terms=2\n" +
 				"  sidegate subscription renew acme main ends_at=2027-01-31T00:00:00Z"},
 		{use: "convert", short: "Turn a trial into a paid subscription", names: fields,

@@ -113,8 +113,8 @@ func (a *actor) revive() {
 	}
 }
 
-// cancel ends the subscription now or at a later moment. It is a scheduled status rather than an end alone, so that no
-// grace follows and the reason is right.
+// cancel ends the subscription now or at a later moment, and drops the changes from then on. It is a scheduled status
+// rather than an end alone, so that no grace follows and the reason is right.
 func (a *actor) cancel() (catalog.Subscription, error) {
 	at, err := a.moment()
 	if err != nil {
@@ -151,6 +151,19 @@ func before(changes []catalog.Change, at time.Time) []catalog.Change {
 	return out
 }
 
+// cancelledFrom is the moment from which scheduled changes leave a subscription cancelled; zero: they do not.
+func cancelledFrom(changes []catalog.Change) (from time.Time) {
+	for _, c := range changes {
+		switch status := string(c.Fields["status"]); {
+		case status == `"cancelled"` && from.IsZero():
+			from = c.At
+		case status != "" && status != `"cancelled"`:
+			from = time.Time{}
+		}
+	}
+	return from
+}
+
 func (a *actor) schedule(c catalog.Change) (catalog.Subscription, error) {
 	s, err := a.s.Schedule(c)
 	if err != nil {
@@ -167,6 +180,10 @@ func (a *actor) change() (catalog.Subscription, error) {
 	}
 	if a.at == "" || a.at == "now" {
 		return a.s.With(a.set)
+	}
+	if end := cancelledFrom(a.s.Changes); a.set["status"] == nil && !end.IsZero() && !at.Before(end) {
+		return a.s, a.impossible("the subscription is cancelled from %s on, so the change would never be seen; "+
+			"renew it first, or choose an earlier time", end.Format(time.RFC3339))
 	}
 	return a.schedule(catalog.Change{At: at, Fields: a.set})
 }
@@ -205,9 +222,16 @@ func (a *actor) renew() (catalog.Subscription, error) {
 	return a.s, nil
 }
 
-// terms is the end after as many more terms as were asked for, and more until it lies in the future.
+// terms is the end after as many more terms as were asked for, and more until it lies in the future. Where an anchor
+// is written terms end on it, and what is off it is renewed up to it. Where none is, nobody expects less than a whole
+// term: if the end is not that of a term, terms begin there from now on.
 func (a *actor) terms() time.Time {
 	end := a.s.EndsAt
+	if a.s.Term.Anchor == "" && !termEnd(a.s, end.Add(-time.Millisecond)).Equal(end) {
+		anchored := *a.s.Term
+		anchored.Anchor = end.Format(time.RFC3339Nano)
+		a.s.Term = &anchored
+	}
 	for n := int64(0); n < max(a.n, 1) || !end.After(a.now); n++ {
 		next := termEnd(a.s, end)
 		if n >= maxTerms || !next.After(end) {

@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
+const paid = `{"plan":"team","starts_at":"2026-01-31T00:00:00Z","ends_at":"2026-12-31T00:00:00Z",` +
+	`"term":{"every":"month"}}`
+
 func TestActions(t *testing.T) {
-	const paid = `{"plan":"team","starts_at":"2026-01-31T00:00:00Z","ends_at":"2026-12-31T00:00:00Z",` +
-		`"term":{"every":"month"}}`
 	const trial = `{"plan":"team","starts_at":"2026-11-01T00:00:00Z","trial_ends_at":"2026-12-01T00:00:00Z"}`
 	past := strings.Replace(paid, "2026-12-31", "2026-03-31", 1)
 	for name, tc := range map[string]struct{ sub, acts, want string }{
@@ -51,6 +52,27 @@ func TestActions(t *testing.T) {
 			`{"at":"2026-11-27T00:00:00Z","plan":"free"}`},
 		"an anchored term": {strings.Replace(paid, `"month"`, `"year","anchor":"2020-12-05T00:00:00Z"`, 1),
 			`change {"at":"term_end","plan":"free"}`, `{"at":"2026-12-05T00:00:00Z","plan":"free"}`},
+	} {
+		t.Run(name, func(t *testing.T) { acted(t, tc.sub, tc.acts, tc.want) })
+	}
+}
+
+func TestARenewalIsAWholeTermAndACancellationTheEnd(t *testing.T) {
+	for name, tc := range map[string]struct{ sub, acts, want string }{
+		"renew what ends within a term": {strings.Replace(paid, "2026-12-31", "2026-12-15", 1), `renew`,
+			`"ends_at":"2027-01-15T00:00:00Z" "anchor":"2026-12-15T00:00:00Z"`},
+		"renew twice what ends within a term": {strings.Replace(paid, "2026-12-31", "2027-01-30", 1), `renew; renew`,
+			`"ends_at":"2027-03-30T00:00:00Z" "anchor":"2027-01-30T00:00:00Z"`},
+		"renew up to a written anchor": {strings.NewReplacer("2026-12-31", "2026-12-15", `"month"`,
+			`"month","anchor":"2026-01-10T00:00:00Z"`).Replace(paid), `renew`,
+			`"ends_at":"2027-01-10T00:00:00Z" "anchor":"2026-01-10T00:00:00Z"`},
+		"cancel what changes at the same time": {paid, `change {"at":"term_end","plan":"free"}; cancel {"at":"term_end"}`,
+			`"changes":[{"at":"2026-11-30T00:00:00Z","status":"cancelled"}]`},
+		"change before a cancellation": {paid, `cancel {"at":"term_end"}; change {"at":"2026-11-29T00:00:00Z","plan":"free"}`,
+			`{"at":"2026-11-29T00:00:00Z","plan":"free"},{"at":"2026-11-30T00:00:00Z","status":"cancelled"}`},
+		"change a cancelled subscription back": {paid,
+			`cancel {"at":"term_end"}; change {"at":"2026-12-24T00:00:00Z","status":"active"}`,
+			`{"at":"2026-11-30T00:00:00Z","status":"cancelled"},{"at":"2026-12-24T00:00:00Z","status":"active"}`},
 	} {
 		t.Run(name, func(t *testing.T) { acted(t, tc.sub, tc.acts, tc.want) })
 	}
@@ -113,6 +135,15 @@ func TestActionsThatDoNotSuitAreRefused(t *testing.T) {
 		})
 	}
 	b.refused("404 customer_not_found", "POST /v1/customers/nobody/subscriptions/s/suspend", "")
+	b.ok("PUT /v1/customers/acme/subscriptions/s", `{"plan":"team","term":{"every":"month"}}`)
+	b.ok("POST /v1/customers/acme/subscriptions/s/cancel", `{"at":"term_end"}`)
+	for _, at := range []string{"term_end", "2030-01-01T00:00:00Z"} {
+		says := b.refused("409 action_not_possible", "POST /v1/customers/acme/subscriptions/s/change",
+			`{"at":"`+at+`","plan":"free"}`)
+		if !strings.Contains(says, "cancelled from 2026-12-23T12:00:00Z on") {
+			t.Errorf("got %s, want when it is cancelled", says)
+		}
+	}
 }
 
 func TestSubscriptionsAreRefusedWithTheFieldThatIsWrong(t *testing.T) {
