@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -235,13 +236,26 @@ func (a Allowance) MarshalJSON() ([]byte, error) {
 	return marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote, and nothing else: every sidecar does it for every change.
 func (a *Allowance) UnmarshalJSON(data []byte) error {
-	n, err := ParseJSON(data)
-	if err != nil {
+	*a = Allowance{}
+	if data[0] != '{' {
+		a.Value = bytes.Clone(data)
+		return nil
+	}
+	var in allowanceJSON
+	strict := json.NewDecoder(bytes.NewReader(data))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&in); err != nil {
 		return err
 	}
-	var r finder
-	*a = r.allowance(n, "")
-	return r.result()
+	*a = Allowance{Value: in.Value, Unlimited: in.Unlimited, Per: in.Per, Anchor: in.Anchor, Mode: in.Mode,
+		Overdraft: in.Overdraft, Warn: in.Warn, Durability: in.Durability, Borrow: in.Borrow, Enforce: in.Enforce}
+	if in.Limit != nil {
+		a.Limit = *in.Limit
+	}
+	if in.Rollover != nil {
+		a.Rollover = &in.Rollover.Max
+	}
+	return nil
 }
