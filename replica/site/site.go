@@ -5,7 +5,8 @@
 // # Invariants
 //   - Checks are answered from the disk's snapshot before, and without, the log.
 //   - A full or damaged disk costs the next restart its head start, never an answer.
-//   - After the context ends Run returns within two seconds, with the snapshot closed in order.
+//   - After the context ends Run returns with the snapshot closed in order, and does not wait for slow clients for
+//     more than half a second.
 //
 // # Concurrency
 //
@@ -61,8 +62,9 @@ const (
 	opsAPI
 )
 
-// endTimeout is how long requests under way may take once the sidecar is told to stop.
-const endTimeout = 1500 * time.Millisecond
+// endTimeout is how long requests under way may take once the sidecar is told to stop. Those that wait for a revision
+// are answered at once and all others take microseconds, so this is for clients that send half a request and pause.
+const endTimeout = 500 * time.Millisecond
 
 // New takes directory and addresses. Whatever is wrong with them is its error.
 func New(o Options) (*Site, error) {
@@ -152,24 +154,41 @@ func (s *Site) Ready() <-chan struct{} { return s.follower.Ready() }
 // Run serves until ctx ends. It returns nil then.
 func (s *Site) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.follower.Run(ctx) })
+	group.Go(func() error { return s.follow(ctx) })
 	for i := range s.servers {
 		group.Go(func() error { return s.servers[i].Serve(s.nets[i]) })
 		group.Go(func() error {
 			<-ctx.Done()
-			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-			defer cancel()
-			if err := s.servers[i].ShutdownWithContext(end); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-				return fmt.Errorf("end of a server: %w", err)
-			}
-			return nil
+			return s.end(context.WithoutCancel(ctx), i)
 		})
 	}
-	err := group.Wait()
-	return errors.Join(err, s.close())
+	return group.Wait()
 }
 
-// close lets go of everything; what is closed already does not matter.
+// follow keeps up with the log, and closes the snapshot as soon as nothing is written to it any more: requests under
+// way are answered from memory.
+func (s *Site) follow(ctx context.Context) error {
+	err := s.follower.Run(ctx)
+	if s.store == nil {
+		return err
+	}
+	return errors.Join(err, s.store.Close())
+}
+
+// end lets a server finish what it can. The listener is closed first, for a server that has not begun to serve yet
+// would not be told to stop.
+func (s *Site) end(ctx context.Context, i int) error {
+	_ = s.nets[i].Close()
+	ctx, cancel := context.WithTimeout(ctx, endTimeout)
+	defer cancel()
+	err := s.servers[i].ShutdownWithContext(ctx)
+	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("end of a server: %w", err)
+}
+
+// close lets go of everything that was taken so far.
 func (s *Site) close() error {
 	for _, l := range s.nets {
 		if l != nil {

@@ -158,3 +158,42 @@ func (gone) Head(context.Context) (replica.Lineage, uint64, error) {
 func (gone) Tail(context.Context, replica.Lineage, uint64, replica.Filter) iter.Seq2[replica.Entry, error] {
 	return func(yield func(replica.Entry, error) bool) { yield(replica.Entry{}, context.DeadlineExceeded) }
 }
+
+// TestASlowClientDoesNotHoldUpTheEnd has clients that send half a request, and say nothing at all.
+func TestASlowClientDoesNotHoldUpTheEnd(t *testing.T) {
+	s, stop := start(t, Options{Listen: "127.0.0.1:0", Data: t.TempDir(), Log: replica.NewMemory()})
+	<-s.Ready()
+	for _, half := range []string{"", "GET /v1/ch", "POST /v1/check HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"} {
+		conn, err := net.Dial("tcp", s.Addrs().Check)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, half); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := get(t, http.DefaultClient, s.Addrs().Check+"/v1/status"); !strings.HasPrefix(got, "200") {
+		t.Errorf("got %s", got)
+	}
+	begin := time.Now()
+	stop()
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+}
+
+// TestAnEndBeforeTheBeginningIsAnEnd tells a sidecar to stop before it serves.
+func TestAnEndBeforeTheBeginningIsAnEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		s, err := New(Options{Listen: "127.0.0.1:0", OpsListen: "127.0.0.1:0", Log: replica.NewMemory(), Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
