@@ -54,7 +54,7 @@ func (a *app) catalogCommands() []command {
 			example: "  sidegate catalog show > catalogue.yaml   # edit it, then\n  sidegate catalog diff catalogue.yaml\n" +
 				"  sidegate catalog apply catalogue.yaml",
 			run: func(ctx context.Context, c *Config, args []string) error {
-				return a.putCatalogue(ctx, c, args[0], call{path: "/v1/catalog", as: lines})
+				return a.putCatalogue(ctx, c, args[0], call{path: "/v1/catalog", as: appliedView})
 			}},
 		{use: "diff FILE", short: "Show what applying would change, and for whom", settings: hubSettings(),
 			example: "  sidegate catalog diff catalogue.yaml",

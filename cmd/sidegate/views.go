@@ -178,6 +178,14 @@ func versionsView(out *bytes.Buffer, n catalog.Node) {
 // catalogueView is YAML, which can be edited and applied again.
 func catalogueView(out *bytes.Buffer, n catalog.Node) { out.Write(text.Print(n)) }
 
+// appliedView says what became of a catalogue that was applied.
+func appliedView(out *bytes.Buffer, n catalog.Node) {
+	if word(n, "unchanged") == "true" {
+		out.WriteString("unchanged: the catalogue is the one in force\n")
+	}
+	aligned(out, []row{{"revision", word(n, "revision")}})
+}
+
 // diffView says what is defined differently, what is dropped, and what customers would hold.
 func diffView(out *bytes.Buffer, n catalog.Node) {
 	all := redefined(at(n, "features"), "feature")
@@ -198,7 +206,7 @@ func diffView(out *bytes.Buffer, n catalog.Node) {
 		}
 	}
 	if len(all) == 0 {
-		out.WriteString("The catalogue is the one in force: applying it would change nothing.\n")
+		out.WriteString("unchanged: the catalogue is the one in force\n")
 	}
 	aligned(out, append(all, row{"customers changed", word(n, "customers_changed")}))
 	var cells [][]string

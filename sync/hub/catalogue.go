@@ -2,6 +2,7 @@ package hub
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -64,9 +65,10 @@ func (h *Hub) putCatalogue(c *call) error {
 	}
 	last := error(replica.ErrConflict)
 	for range attempts {
-		rev, err := h.applyCatalogue(c, cmd, next)
+		done, err := h.applyCatalogue(c, cmd, next)
 		if err == nil {
-			return c.wrote(rev)
+			c.w.Header().Set("ETag", etag(done.Revision))
+			return c.answer(done)
 		}
 		if !errors.Is(err, replica.ErrConflict) && !errors.Is(err, replica.ErrUnknown) {
 			return err
@@ -76,29 +78,41 @@ func (h *Hub) putCatalogue(c *call) error {
 	return last
 }
 
+// An appliedDoc is what became of a catalogue that was put.
+type appliedDoc struct {
+	Revision  uint64 `json:"revision"`
+	Unchanged bool   `json:"unchanged"` // it was in force already
+}
+
 // applyCatalogue writes a catalogue, if nothing that it drops is in use.
-func (h *Hub) applyCatalogue(c *call, cmd command, next catalog.Catalogue) (uint64, error) {
+func (h *Hub) applyCatalogue(c *call, cmd command, next catalog.Catalogue) (appliedDoc, error) {
 	ctx := c.r.Context()
 	old, _, err := get(ctx, h.docs, replica.KindCatalog)
 	if err != nil {
-		return 0, err
+		return appliedDoc{}, err
 	}
 	if rev, ok, err := cmd.done(old.Recent); ok || err != nil {
-		return rev, err
+		return appliedDoc{Revision: rev}, err
 	}
 	if err := c.precondition(liveRev(old)); err != nil {
-		return 0, err
+		return appliedDoc{}, err
 	}
 	v, err := h.fresh(ctx)
 	if err != nil {
-		return 0, err
+		return appliedDoc{}, err
 	}
 	if v.catRev != liveRev(old) {
-		return 0, replica.ErrConflict
+		return appliedDoc{}, replica.ErrConflict
 	}
-	if v.catRev != 0 && v.catalogue.Dropping == nil && sameCatalogue(v.catalogue, next) && !cmd.keyed {
-		return v.catRev, nil // nothing to write; a key has to be remembered
+	unchanged := v.catRev != 0 && v.catalogue.Dropping == nil && sameCatalogue(v.catalogue, next)
+	if unchanged && !cmd.keyed {
+		return appliedDoc{v.catRev, true}, nil // nothing to write; a key has to be remembered
 	}
+	rev, err := h.writeCatalogue(ctx, cmd, v, next)
+	return appliedDoc{rev, unchanged}, err
+}
+
+func (h *Hub) writeCatalogue(ctx context.Context, cmd command, v *view, next catalog.Catalogue) (uint64, error) {
 	rev, err := h.clear(ctx, v, next)
 	if err != nil {
 		return 0, err

@@ -63,9 +63,15 @@ func TestAChangedPlanGetsANewVersion(t *testing.T) {
 func TestAnEqualCatalogueIsNotWrittenAgain(t *testing.T) {
 	b := stocked(t)
 	first := b.call("GET /v1/catalog", "").header.Get("ETag")
-	if again := b.call("PUT /v1/catalog", shop).header.Get("ETag"); again != first {
-		t.Errorf("got %s, want %s", again, first)
+	again := b.call("PUT /v1/catalog", shop)
+	if again.header.Get("ETag") != first || !strings.Contains(again.body, `"unchanged":true`) {
+		t.Errorf("got %s %s, want %s", again.header.Get("ETag"), again.body, first)
 	}
+	other := b.call("PUT /v1/catalog", strings.Replace(shop, "limit: 100,", "limit: 99,", 1)).body
+	if !strings.Contains(other, `"unchanged":false`) {
+		t.Errorf("got %s, want it changed", other)
+	}
+	first = b.call("PUT /v1/catalog", shop).header.Get("ETag")
 	body := b.call("GET /v1/catalog", "").body
 	if again := b.call("PUT /v1/catalog", body, "Content-Type", "application/json").header.Get("ETag"); again != first {
 		t.Errorf("what was got is not what was put: %s, want %s", again, first)
