@@ -105,7 +105,7 @@ func (h *Hub) NewToken() string {
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
-	endTimeout    = 1500 * time.Millisecond // for requests under way, once the hub is told to stop
+	endTimeout    = time.Second // for requests under way, once the hub is told to stop
 )
 
 // Run follows the logs and serves until ctx ends. It returns nil then.
