@@ -20,7 +20,7 @@ import (
 )
 
 // dev runs everything in one process.
-func (a *app) dev(ctx context.Context, c *Config, _ []string) error {
+func (a *app) dev(ctx context.Context, c *Config, args []string) error {
 	data, cleanUp, err := devData(c)
 	if err != nil {
 		return fmt.Errorf("--data: %w", err)
@@ -30,6 +30,11 @@ func (a *app) dev(ctx context.Context, c *Config, _ []string) error {
 		c.LogLevel = "warn" // what is shown at the start should be what to try
 	}
 	c.EmbedNATS, c.Data = true, data
+	return a.runBounded(a.everything)(ctx, c, args)
+}
+
+// everything runs hub, NATS and sidecar on --data.
+func (a *app) everything(ctx context.Context, c *Config, _ []string) error {
 	v, err := a.newVendor(ctx, c)
 	if err != nil {
 		return unlessEnded(ctx, err)
@@ -40,7 +45,7 @@ func (a *app) dev(ctx context.Context, c *Config, _ []string) error {
 		return err
 	}
 	defer log.Close()
-	s, err := a.newSite(c, log, filepath.Join(data, "sidecar"))
+	s, err := a.newSite(c, log, filepath.Join(c.Data, "sidecar"))
 	if err != nil {
 		return err
 	}

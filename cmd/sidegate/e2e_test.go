@@ -22,6 +22,9 @@ func TestRealProcesses(t *testing.T) {
 		"an answer survives hub and log, and a restart without them": answersSurvive,
 		"a sidecar killed during an import misses nothing":           killedDuringImport,
 		"who still waits, or loads, ends when told to":               endsWhenToldTo,
+		"clients hold up nobody's end":                               endsDespiteItsClients,
+		"told twice, a server ends at once":                          endsAtOnceWhenToldTwice,
+		"a frozen log holds up nobody's end":                         endsWithAFrozenLog,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w) })
 	}

@@ -25,11 +25,24 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
+	err := runUntilTold()
 	tell(os.Stderr, err)
 	os.Exit(exitCode(err))
+}
+
+// runUntilTold has a first signal end the program in order, and a second one at once.
+func runUntilTold() error {
+	told := make(chan os.Signal, 2)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go func() {
+		<-told
+		stop()
+		<-told
+		os.Exit(exitFailed)
+	}()
+	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 // run is the program without the process around it.

@@ -45,14 +45,43 @@ func (a *app) servers() []command {
 			example: "  sidegate hub --nats nats://127.0.0.1:4222\n  sidegate hub --embed-nats --data ./hub",
 			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "embed-nats", "data", "token",
 				"log-level"},
-			run: a.hub},
+			run: a.runBounded(a.hub)},
 		{use: "sidecar", short: "Run beside an app: answer checks from a snapshot of the log",
 			long: "It answers from its snapshot at once, with or without NATS, and follows the log when it can.",
 			example: "  sidegate sidecar --nats nats://127.0.0.1:4222 --data ./sidecar\n" +
 				"  sidegate sidecar --nats nats://127.0.0.1:4222 --data ./sidecar --listen unix:/run/sidegate.sock",
 			settings: []string{"listen", "ops-listen", "nats", "nats-creds", "data", "groups", "environment",
 				"app-version", "log-level"},
-			run: a.sidecar},
+			run: a.runBounded(a.sidecar)},
+	}
+}
+
+// endWithin is how long a server may take to close what it has, once it is told to stop. What is left open then is as
+// after a crash, which loses nothing that was acknowledged.
+const endWithin = 1500 * time.Millisecond
+
+// runBounded makes a command end soon after its context, whatever holds it up: a NATS that is frozen, a disk that is
+// slow, a log that is still being opened.
+func (a *app) runBounded(run func(context.Context, *Config, []string) error,
+) func(context.Context, *Config, []string) error {
+	return func(ctx context.Context, c *Config, args []string) error {
+		ended := make(chan error, 1)
+		go func() { ended <- run(ctx, c, args) }()
+		select {
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+		}
+		a.logger(c).Info("told to stop")
+		late := time.NewTimer(endWithin)
+		defer late.Stop()
+		select {
+		case err := <-ended:
+			return err
+		case <-late.C:
+			a.logger(c).Warn("ended before everything was closed; nothing acknowledged is lost", "after", endWithin)
+			return nil
+		}
 	}
 }
 
