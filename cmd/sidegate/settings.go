@@ -37,7 +37,7 @@ func settings() []setting {
 			field: func(c *Config) any { return &c.HubListen }, valid: address},
 		{flag: "nats-listen", usage: "embedded NATS: `ADDRESS` host:port", def: "127.0.0.1:7422",
 			field: func(c *Config) any { return &c.NATSListen }, valid: address},
-		{flag: "nats", usage: "`URL` of NATS; several separated by commas",
+		{flag: "nats", usage: "`URL` of NATS (nats, tls, ws or wss); several separated by commas",
 			field: func(c *Config) any { return &c.NATS }, valid: natsURLs},
 		{flag: "nats-creds", usage: "`FILE` with credentials for NATS",
 			field: func(c *Config) any { return &c.NATSCreds }},
@@ -138,14 +138,16 @@ func (s setting) add(c *Config, set *pflag.FlagSet) {
 }
 
 func address(text string) error {
-	_, port, err := net.SplitHostPort(text)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
+	_, number, err := net.SplitHostPort(text)
+	if err != nil || port(number) != nil {
 		return errors.New("is not host:port, such as 127.0.0.1:7070; port 0 picks a free one")
 	}
 	return nil
+}
+
+func port(text string) error {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err
 }
 
 func socket(text string) error {
@@ -184,12 +186,23 @@ func sidecarURL(text string) error {
 	return nil
 }
 
+// natsURLs refuses what the client of NATS would try for ever, or not at all.
 func natsURLs(text string) error {
+	if text == "" {
+		return nil
+	}
+	web := map[bool]bool{}
 	for part := range strings.SplitSeq(text, ",") {
 		u, err := url.Parse(strings.TrimSpace(part))
-		if text != "" && (err != nil || u.Host == "") {
-			return errors.New("is not a URL such as nats://127.0.0.1:4222; several are separated by commas")
+		if err != nil || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) || u.Hostname() == "" ||
+			u.Port() != "" && port(u.Port()) != nil {
+			return errors.New("is not a URL such as nats://127.0.0.1:4222; it begins with nats://, tls://, ws:// or wss://, " +
+				"and several are separated by commas")
 		}
+		web[strings.HasPrefix(u.Scheme, "ws")] = true
+	}
+	if len(web) > 1 {
+		return errors.New("mixes ws:// or wss:// with others; NATS takes either")
 	}
 	return nil
 }
