@@ -92,12 +92,11 @@ func (r *finder) percents(into *[]int) func(Node, string) {
 			return
 		}
 		for i, item := range n.Items {
-			var p int64
+			p := int64(1)
 			at := fmt.Sprintf("%s[%d]", path, i)
-			before := len(r.faults)
-			r.quantity(&p)(item, at)
-			if len(r.faults) == before && (p < 1 || p > 1000) {
-				r.fail(at, item.Line, fmt.Sprintf("%d is not a percentage from 1 to 1000", p), "")
+			r.atLeast(1, &p)(item, at)
+			if p > 1000 {
+				r.fail(at, item.Line, fmt.Sprintf("%d percent is too much", p), "1 to 1000")
 			}
 			*into = append(*into, int(p))
 		}
@@ -116,7 +115,8 @@ func (r *finder) fits(a Allowance, f Feature, at place) {
 	switch f.Type {
 	case "boolean":
 		if string(a.Value) != "true" && string(a.Value) != "false" {
-			r.fail(at.path, at.line, "a boolean feature is allowed with true or false", "")
+			r.fail(at.path, at.line, "a boolean feature is allowed with true or false",
+				"write true or false")
 		}
 	case "config":
 		r.fitsConfig(a, f, at)

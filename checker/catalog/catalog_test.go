@@ -80,7 +80,7 @@ func TestEveryFaultIsListedWithItsPath(t *testing.T) {
 		"borrowing named seats": {with(`{"allow":{"staff":{"limit":1,"borrow":"1h"}}}`),
 			`a named seat feature does not take it`},
 		"a wild warning": {with(`{"allow":{"calls":{"limit":1,"per":"day","warn":[0]}}}`),
-			`0 is not a percentage`},
+			`warn[0]: it is less than 1 (1 or more)`},
 		"stale without an age": {`{"features":{"a":{"type":"boolean","when_stale":{"then":"deny"}}}}`,
 			`features.a.when_stale.after`},
 		"boolean with a text": {with(`{"allow":{"sso":"yes"}}`), `true or false`},
@@ -224,7 +224,7 @@ func TestFaultySubscriptionsAreRefused(t *testing.T) {
 		"a year too early": {`{"plan":"team","ends_at":"1969-01-01T00:00:00Z"}`, "outside the years"},
 		"a negative grace": {`{"plan":"team","grace":"-1h"}`, "it is negative"},
 		"an add-on of none": {`{"plan":"team","addons":[{"key":"more","quantity":0}]}`,
-			"it must be at least 1"},
+			"it is less than 1 (1 or more)"},
 		"an add-on twice":  {`{"plan":"team","addons":[{"key":"more"},{"key":"more"}]}`, "stands twice"},
 		"a misspelt field": {`{"plan":"team","end_at":"x"}`, `did you mean "ends_at"?`},
 	} {

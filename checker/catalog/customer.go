@@ -63,7 +63,8 @@ func (r *finder) subscriptions(n Node, path string, c *Customer) {
 			var id string
 			s := r.subscription(item, fmt.Sprintf("%s[%d]", path, i), fields{"id": r.id(&id)})
 			if _, twice := c.Subscriptions[id]; id == "" || twice {
-				r.fail(fmt.Sprintf("%s[%d].id", path, i), item.Line, "it is missing or stands twice", "")
+				r.fail(fmt.Sprintf("%s[%d].id", path, i), item.Line, "it is missing or stands twice",
+					"give each subscription an id of its own")
 			}
 			c.Subscriptions[id] = s
 		}
@@ -88,7 +89,7 @@ func (r *finder) id(into *string) func(Node, string) {
 			return
 		}
 		if err := ValidID(n.Text); err != nil {
-			r.fail(path, n.Line, "it "+err.Error(), "")
+			r.fail(path, n.Line, "it "+err.Error(), idRemedy)
 			return
 		}
 		*into = n.Text
@@ -187,9 +188,8 @@ func (r *finder) subscriptionFields(s *Subscription) fields {
 func (r *finder) planVersion(into *uint32) func(Node, string) {
 	return func(n Node, path string) {
 		var v int64
-		before := len(r.faults)
-		r.quantity(&v)(n, path)
-		if len(r.faults) == before && n.Kind != Null && (v < 1 || v > 1<<31) {
+		r.atLeast(1, &v)(n, path)
+		if v > 1<<31 {
 			r.fail(path, n.Line, fmt.Sprintf("%d is no version", v),
 				"versions count from 1; leave it out for the newest")
 			return
@@ -228,7 +228,8 @@ func (r *finder) addons(into *[]AddonUse) func(Node, string) {
 			return
 		}
 		if n.Kind != List || len(n.Items) > maxAddons {
-			r.fail(path, n.Line, fmt.Sprintf("it must be a list of at most %d add-ons", maxAddons), "")
+			r.fail(path, n.Line, fmt.Sprintf("it must be a list of at most %d add-ons", maxAddons),
+				`such as [{"key": "minutes-1000", "quantity": 2}]`)
 			return
 		}
 		for i, item := range n.Items {
@@ -240,13 +241,11 @@ func (r *finder) addons(into *[]AddonUse) func(Node, string) {
 // addon reads one of a list, given those before it.
 func (r *finder) addon(n Node, path string, before []AddonUse) AddonUse {
 	a := AddonUse{Quantity: 1}
-	r.mapping(n, path, fields{"key": r.id(&a.Key), "quantity": r.quantity(&a.Quantity)})
+	r.mapping(n, path, fields{"key": r.id(&a.Key), "quantity": r.atLeast(1, &a.Quantity)})
 	switch {
 	case n.Kind != Map:
 	case n.lacks("key"):
-		r.fail(Join(path, "key"), n.Line, "it is missing", "")
-	case a.Quantity < 1:
-		r.fail(Join(path, "quantity"), n.Line, "it must be at least 1", "leave the add-on out instead")
+		r.fail(Join(path, "key"), n.Line, "it is missing", "name an add-on of the catalogue")
 	case slices.ContainsFunc(before, func(b AddonUse) bool { return b.Key == a.Key }):
 		r.fail(path, n.Line, fmt.Sprintf("add-on %q stands twice", a.Key), "add the quantities up")
 	}
@@ -289,7 +288,7 @@ func (r *finder) versions(into *string) func(Node, string) {
 			return
 		}
 		if err := checker.CheckVersions(*into); err != nil {
-			r.fail(path, n.Line, err.Error(), "")
+			r.fail(path, n.Line, err.Error(), "such as >=2.0.0 <3.0.0")
 		}
 	}
 }
@@ -304,7 +303,8 @@ func (r *finder) changes(s *Subscription) func(Node, string) {
 			return
 		}
 		if n.Kind != List || len(n.Items) > maxChanges {
-			r.fail(path, n.Line, fmt.Sprintf("it must be a list of at most %d changes", maxChanges), "")
+			r.fail(path, n.Line, fmt.Sprintf("it must be a list of at most %d changes", maxChanges),
+				`such as [{"at": "2026-12-01T00:00:00Z", "plan": "team"}]`)
 			return
 		}
 		for i, item := range n.Items {

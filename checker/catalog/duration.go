@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -13,9 +12,11 @@ type Duration time.Duration
 // maxDuration is the longest Duration, one hundred years of 365 days.
 const maxDuration = 100 * 365 * 24 * time.Hour
 
-// ParseDuration reads a Duration: whole milliseconds, not negative, at most a hundred years.
+// ParseDuration reads a Duration: whole milliseconds, not negative, at most a hundred years. The error is a Fault
+// without a path.
 func ParseDuration(text string) (Duration, error) {
-	bad := errors.New(`it is not a duration such as "10m", "72h" or "30d"`)
+	bad := Fault{Problem: `it is not a duration such as "10m", "72h" or "30d"`}
+	long := Fault{Problem: "it is longer than a hundred years", Remedy: "at most 36500d"}
 	var total time.Duration
 	rest := text
 	if days, after, ok := strings.Cut(text, "d"); ok {
@@ -24,7 +25,7 @@ func ParseDuration(text string) (Duration, error) {
 			return 0, bad
 		}
 		if n > uint64(maxDuration/(24*time.Hour)) {
-			return 0, errors.New("it is longer than a hundred years")
+			return 0, long
 		}
 		total, rest = time.Duration(n)*24*time.Hour, after
 	}
@@ -37,11 +38,11 @@ func ParseDuration(text string) (Duration, error) {
 	}
 	switch {
 	case total < 0 || strings.HasPrefix(rest, "-"):
-		return 0, errors.New("it is negative")
+		return 0, Fault{Problem: "it is negative", Remedy: `0 or more, such as "72h"`}
 	case total > maxDuration:
-		return 0, errors.New("it is longer than a hundred years")
+		return 0, long
 	case total%time.Millisecond != 0:
-		return 0, errors.New("it is finer than a millisecond")
+		return 0, Fault{Problem: "it is finer than a millisecond", Remedy: "write whole milliseconds"}
 	}
 	return Duration(total), nil
 }

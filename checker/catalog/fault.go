@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,25 +64,38 @@ func (r *finder) fail(path string, line int, problem, remedy string) {
 	r.faults = append(r.faults, Fault{path, line, problem, remedy})
 }
 
+// blame notes what a reader of texts found wrong; remedy is for an error that has none.
+func (r *finder) blame(path string, line int, err error, remedy string) {
+	var f Fault
+	if !errors.As(err, &f) {
+		f = Fault{Problem: err.Error(), Remedy: remedy}
+	}
+	r.fail(path, line, f.Problem, f.Remedy)
+}
+
 // found is nil or the Faults, each with the line that it has in the source.
 func (r *finder) found(n Node) error {
+	r.faults.Locate(n)
+	return r.result()
+}
+
+// Locate gives each fault without a line the one that its path, or the nearest above it, has in a document.
+func (f Faults) Locate(n Node) {
 	var lines map[string]int
-	for i := range r.faults {
-		f := &r.faults[i]
-		if f.Line > 0 {
+	for i := range f {
+		if f[i].Line > 0 {
 			continue
 		}
 		if lines == nil {
 			lines = map[string]int{}
 			n.lines("", lines)
 		}
-		at := f.Path
+		at := f[i].Path
 		for at != "" && lines[at] == 0 {
 			at = at[:max(0, strings.LastIndexAny(at, ".["))]
 		}
-		f.Line = lines[at]
+		f[i].Line = lines[at]
 	}
-	return r.result()
 }
 
 // lines notes where each path stands.
@@ -173,6 +187,9 @@ func under(path, rest string) string {
 	}
 	return path + "." + rest
 }
+
+// idRemedy says what ids are, to whom ValidID refuses one.
+const idRemedy = "1 to 256 bytes of UTF-8 without control characters"
 
 // ValidID tells whether id may name a customer, a subscription, a feature, a plan or an item: 1 to 256 bytes of UTF-8
 // without control characters. The error reads on from a name: "id has …".

@@ -127,6 +127,35 @@ func TestEveryFieldIsHeldToItsType(t *testing.T) {
 	}
 }
 
+func TestAFaultSaysWhatWouldBeRight(t *testing.T) {
+	for limit, want := range map[string]string{"1e+20": "it is too large (at most 9007199254740991)",
+		"1e3": "it is written as 1e3 (write it with digits alone: 1000)", "1.5": "1.5 is not a whole number (choose",
+		"-1": "it is negative (0 or more)"} {
+		_, err := ReadCatalogue(parse(t, with(`{"allow":{"boxes":{"limit":`+limit+`}}}`)))
+		if err == nil || !strings.Contains(err.Error(), "boxes.limit: "+want) {
+			t.Errorf("%s: got %v\nwant %s", limit, err, want)
+		}
+	}
+	for doc, want := range map[string]string{
+		`{"plan":"team","grace":"-1h"}`:                        `grace: it is negative (0 or more, such as "72h")`,
+		`{"plan":"team","grace":"40000d"}`:                     "grace: it is longer than a hundred years (at most 36500d)",
+		`{"plan":"team","grace":"1us"}`:                        "grace: it is finer than a millisecond (write whole",
+		`{"plan":"team","environments":[""]}`:                  "environments[0]: it is empty (1 to 256 bytes",
+		`{"plan":"team","versions":"banana"}`:                  "(such as >=2.0.0 <3.0.0)",
+		`{"plan":"team","addons":{}}`:                          `such as [{"key"`,
+		`{"plan":"team","changes":{}}`:                         `such as [{"at"`,
+		`{"plan":"team","ends_at":"1969-12-31T23:59:59Z"}`:     "1970 to 9999 (choose",
+		`{"plan":"team","plan_version":-1}`:                    "plan_version: it is less than 1 (1 or more)",
+		`{"plan":"team","plan_version":0}`:                     "plan_version: it is less than 1 (1 or more)",
+		`{"plan":"team","addons":[{"key":"a","quantity":-1}]}`: "addons[0].quantity: it is less than 1 (1 or more)",
+		`{"plan":"team","addons":[{"key":"a","quantity":0}]}`:  "addons[0].quantity: it is less than 1 (1 or more)",
+	} {
+		if _, err := ReadSubscription(parse(t, doc), noon); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v\nwant %s", doc, err, want)
+		}
+	}
+}
+
 func TestALongKeyDoesNotMakeALongFault(t *testing.T) {
 	_, err := ReadCatalogue(parse(t, `{"`+strings.Repeat("é", 100_000)+`":1}`))
 	if err == nil || len(err.Error()) > 300 {

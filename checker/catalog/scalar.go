@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,10 +63,18 @@ func describe(n Node) string {
 	return n.Kind.String()
 }
 
+// quantity reads a whole number from 0 on.
 func (r *finder) quantity(into *int64) func(Node, string) {
 	return func(n Node, path string) {
+		*into = 0
+		r.atLeast(0, into)(n, path)
+	}
+}
+
+// atLeast reads a whole number from the least on. What is left out or wrong leaves into as it is.
+func (r *finder) atLeast(least int64, into *int64) func(Node, string) {
+	return func(n Node, path string) {
 		if n.Kind == Null {
-			*into = 0
 			return
 		}
 		if n.Kind != Number {
@@ -73,15 +82,21 @@ func (r *finder) quantity(into *int64) func(Node, string) {
 			return
 		}
 		v, err := strconv.ParseInt(n.Text, 10, 64)
+		about, _ := strconv.ParseFloat(n.Text, 64)
 		switch {
-		case err == nil && v >= 0 && v <= MaxQuantity:
+		case err == nil && v >= least && v <= MaxQuantity:
 			*into = v
-		case strings.HasPrefix(n.Text, "-"):
+		case about < 0 && least == 0:
 			r.fail(path, n.Line, "it is negative", "0 or more")
-		case strings.Trim(n.Text, "0123456789") == "":
+		case about < float64(least):
+			r.fail(path, n.Line, fmt.Sprintf("it is less than %d", least), fmt.Sprintf("%d or more", least))
+		case about > MaxQuantity:
 			r.fail(path, n.Line, "it is too large", fmt.Sprintf("at most %d", int64(MaxQuantity)))
+		case about == math.Trunc(about):
+			r.fail(path, n.Line, fmt.Sprintf("it is written as %.40s", n.Text),
+				fmt.Sprintf("write it with digits alone: %.0f", about))
 		default:
-			r.fail(path, n.Line, fmt.Sprintf("%.40s is not a whole number", n.Text), "write it with digits alone")
+			r.fail(path, n.Line, fmt.Sprintf("%.40s is not a whole number", n.Text), "choose a whole number")
 		}
 	}
 }
@@ -98,7 +113,7 @@ func (r *finder) duration(into *Duration) func(Node, string) {
 		}
 		d, err := ParseDuration(n.Text)
 		if err != nil {
-			r.fail(path, n.Line, err.Error(), "")
+			r.blame(path, n.Line, err, "")
 			return
 		}
 		*into = d
@@ -111,15 +126,16 @@ var (
 	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)
 )
 
-// ParseTime reads an RFC 3339 time, cut to whole milliseconds in UTC, from 1970 to 9999.
+// ParseTime reads an RFC 3339 time, cut to whole milliseconds in UTC, from 1970 to 9999. The error is a Fault without a
+// path.
 func ParseTime(text string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("it is not a time such as 2026-12-01T00:00:00Z")
+		return time.Time{}, Fault{Problem: "it is not a time such as 2026-12-01T00:00:00Z"}
 	}
 	t = t.UTC().Truncate(time.Millisecond)
 	if t.Before(firstTime) || t.After(lastTime) {
-		return time.Time{}, fmt.Errorf("it lies outside the years 1970 to 9999")
+		return time.Time{}, Fault{Problem: "it lies outside the years 1970 to 9999", Remedy: "choose a time within them"}
 	}
 	return t, nil
 }
@@ -136,7 +152,7 @@ func (r *finder) time(into *time.Time) func(Node, string) {
 		}
 		t, err := ParseTime(n.Text)
 		if err != nil {
-			r.fail(path, n.Line, err.Error(), "")
+			r.blame(path, n.Line, err, "")
 			return
 		}
 		*into = t
@@ -170,7 +186,7 @@ func (r *finder) distinctText(into *[]string, n Node, at string) {
 		return
 	}
 	if err := ValidID(n.Text); err != nil {
-		r.fail(at, n.Line, "it "+err.Error(), "")
+		r.fail(at, n.Line, "it "+err.Error(), idRemedy)
 		return
 	}
 	if slices.Contains(*into, n.Text) {
@@ -190,7 +206,7 @@ func (r *finder) value(into *json.RawMessage) func(Node, string) {
 		}
 		v, err := checker.JSONValue(raw)
 		if err != nil {
-			r.fail(path, n.Line, err.Error(), "")
+			r.fail(path, n.Line, err.Error(), "write a value that JSON can hold")
 			return
 		}
 		*into = v.JSON()
