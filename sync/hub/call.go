@@ -89,6 +89,16 @@ func (c *call) optionalJSON() (catalog.Node, error) {
 	return catalog.ParseJSON(c.body)
 }
 
+// faultOf is what is wrong with a field, from an error that may be a fault without a path.
+func faultOf(f catalog.Field, err error) catalog.Fault {
+	var fault catalog.Fault
+	if !errors.As(err, &fault) {
+		fault.Problem = err.Error()
+	}
+	fault.Path, fault.Line = f.Key, f.Line
+	return fault
+}
+
 func contains(list []string, word string) bool {
 	for _, w := range list {
 		if w == word {
@@ -175,7 +185,12 @@ func matches(list, tag string) bool {
 
 // precondition holds If-Match and If-None-Match against a document; rev 0: there is none.
 func (c *call) precondition(rev uint64) error {
-	if match := c.r.Header.Get("If-Match"); match != "" && (rev == 0 || !matches(match, etag(rev))) {
+	match := c.r.Header.Get("If-Match")
+	if match != "" && rev == 0 {
+		return refuse(http.StatusPreconditionFailed, "revision_mismatch",
+			"the document does not exist; leave If-Match out to make it")
+	}
+	if match != "" && !matches(match, etag(rev)) {
 		return refuse(http.StatusPreconditionFailed, "revision_mismatch",
 			"the document is at revision %d, not at %s; read it again and repeat the change", rev, match)
 	}

@@ -22,10 +22,10 @@ func sortPlans(plans []planDoc) {
 	})
 }
 
-// readCatalogue reads the body, YAML or JSON.
-func (c *call) readCatalogue() (catalog.Catalogue, error) {
+// readCatalogue reads the body, YAML or JSON. The node is what it was read from.
+func (c *call) readCatalogue() (catalog.Catalogue, catalog.Node, error) {
 	if err := c.read(); err != nil {
-		return catalog.Catalogue{}, err
+		return catalog.Catalogue{}, catalog.Node{}, err
 	}
 	parse := text.YAML
 	if strings.Contains(c.r.Header.Get("Content-Type"), "json") {
@@ -34,17 +34,17 @@ func (c *call) readCatalogue() (catalog.Catalogue, error) {
 	n, err := parse(c.body)
 	var faults, more catalog.Faults
 	if err != nil && !(errors.As(err, &faults) && n.Kind == catalog.Map) {
-		return catalog.Catalogue{}, invalid("invalid_catalog", err)
+		return catalog.Catalogue{}, n, invalid("invalid_catalog", err)
 	}
 	next, err := catalog.ReadCatalogue(n)
 	if err != nil && !errors.As(err, &more) {
-		return next, invalid("invalid_catalog", err)
+		return next, n, invalid("invalid_catalog", err)
 	}
 	if faults = append(faults, more...); len(faults) > 0 {
 		slices.SortStableFunc(faults, func(a, b catalog.Fault) int { return cmp.Compare(a.Line, b.Line) })
-		return next, invalid("invalid_catalog", faults)
+		return next, n, invalid("invalid_catalog", faults)
 	}
-	return next, nil
+	return next, n, nil
 }
 
 func (h *Hub) putCatalogue(c *call) error {
@@ -52,13 +52,24 @@ func (h *Hub) putCatalogue(c *call) error {
 	if err != nil {
 		return err
 	}
-	next, err := c.readCatalogue()
+	next, source, err := c.readCatalogue()
 	if err != nil {
 		return err
 	}
 	if dry {
-		return h.diffCatalogue(c, next)
+		err = h.diffCatalogue(c, next)
+	} else {
+		err = h.applyRepeatedly(c, next)
 	}
+	var p *problem
+	if errors.As(err, &p) {
+		p.Faults.Locate(source)
+	}
+	return err
+}
+
+// applyRepeatedly applies a catalogue, anew where others were faster.
+func (h *Hub) applyRepeatedly(c *call, next catalog.Catalogue) error {
 	cmd, err := c.command()
 	if err != nil {
 		return err

@@ -31,7 +31,10 @@ func TestACatalogueIsRefusedWholeWithEveryFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) { b.refused("400 invalid_catalog", "PUT /v1/catalog", body) })
 	}
 	b.refused("400 invalid_catalog", "PUT /v1/catalog", shop, "Content-Type", "application/json")
-	b.refused("413 body_too_large", "PUT /v1/catalog", "#"+strings.Repeat("x", 10<<20))
+	if says := b.refused("413 body_too_large", "PUT /v1/catalog", "#"+strings.Repeat("x", 10<<20)); strings.Contains(says,
+		"import") {
+		t.Errorf("got %s, want nothing of imports, which take no catalogue", says)
+	}
 	if got := b.ok("GET /v1/catalog", ""); len(got["plans"].(map[string]any)) != 3 {
 		t.Errorf("got %v, want the catalogue as it was", got)
 	}
@@ -153,8 +156,11 @@ func TestWhatIsInUseCannotBeDropped(t *testing.T) {
 	for path, body := range without {
 		for _, query := range []string{"", "?dry_run=true"} {
 			got := b.refused("409 in_use", "PUT /v1/catalog"+query, body)
-			if !strings.Contains(got, `"path":"`+path+`"`) || !strings.Contains(got, `"customer":"x"`) {
-				t.Errorf("%s: got %s, want customer x and its path", path, got)
+			if !strings.Contains(got, `"path":"`+path+`","line":`) || !strings.Contains(got, `"customer":"x"`) {
+				t.Errorf("%s: got %s, want customer x and its path with the line of what it is not in", path, got)
+			}
+			if !strings.Contains(got, `"detail":"subscription \"s\" of customer \"x\" still names`) {
+				t.Errorf("%s: got %s, want one subscription told as one", path, got)
 			}
 		}
 	}

@@ -86,6 +86,10 @@ func (h *Hub) unmark(ctx context.Context, c catalog.Catalogue, rev uint64) error
 func inUse(drop *catalog.Uses, users []user, count int) *problem {
 	p := refuse(http.StatusConflict, "in_use", "%d subscriptions still name what this catalogue drops, such as "+
 		"subscription %q of customer %q; change them first, or keep it", count, users[0].Subscription, users[0].Customer)
+	if count == 1 {
+		p.Detail = fmt.Sprintf("subscription %q of customer %q still names what this catalogue drops; change it first, "+
+			"or keep it", users[0].Subscription, users[0].Customer)
+	}
 	p.UsedBy, p.UsedByCount = users, count
 	for _, kind := range []struct {
 		section, name string

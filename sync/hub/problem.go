@@ -68,7 +68,7 @@ func problemOf(err error) *problem {
 		return p
 	case errors.As(err, &big):
 		return refuse(http.StatusRequestEntityTooLarge, "body_too_large",
-			"the body has more than %d MiB; split it, or use POST /v1/import for many customers", big.Limit>>20)
+			"the body has more than %d MiB, and no document can be larger; shorten it", big.Limit>>20)
 	case errors.As(err, &faults):
 		return invalid("bad_request", err)
 	case errors.Is(err, replica.ErrConflict):

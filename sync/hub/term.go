@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
@@ -72,21 +73,33 @@ func readAction(name string, n catalog.Node) (action, error) {
 				Remedy: `name the fields, such as {"plan": "team"}`})
 		}
 	case "extend":
-		if a.end.IsZero() == (a.by == 0) && len(faults) == 0 {
-			faults = append(faults, catalog.Fault{Path: "by", Problem: "it must be said how far",
-				Remedy: `either {"by": "30d"} or {"ends_at": "2027-01-31T00:00:00Z"}`})
+		const ways = `either {"by": "30d"} or {"ends_at": "2027-01-31T00:00:00Z"}`
+		switch {
+		case len(faults) > 0 || len(rest.Fields) > 0:
+		case a.by != 0 && a.of != "":
+			faults = append(faults, catalog.Fault{Path: "by", Problem: "it cannot stand beside " + a.of, Remedy: ways})
+		case a.by == 0 && a.of == "":
+			faults = append(faults, catalog.Fault{Path: "by", Problem: "it must be said how far", Remedy: ways})
 		}
 		fallthrough
 	default:
 		for _, f := range rest.Fields {
 			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: "this field is not known",
-				Remedy: fmt.Sprintf("known here: %s", quoted(known))})
+				Remedy: knownHere(known)})
 		}
 	}
 	if len(faults) > 0 {
 		return a, faults
 	}
 	return a, nil
+}
+
+// knownHere says which fields an action takes.
+func knownHere(known []string) string {
+	if len(known) == 0 {
+		return "this action takes none"
+	}
+	return "known here: " + strings.Join(known, ", ")
 }
 
 // own reads the fields that are the action's own and answers the others.
@@ -99,7 +112,7 @@ func (a *action) own(n catalog.Node, known []string) (rest catalog.Node, faults 
 			continue
 		}
 		if err := a.field(f.Key, f.Value); err != nil {
-			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: err.Error()})
+			faults = append(faults, faultOf(f, err))
 		}
 	}
 	return rest, faults
@@ -126,7 +139,7 @@ func (a *action) field(key string, n catalog.Node) (err error) {
 	case "by":
 		a.by, err = catalog.ParseDuration(n.Text)
 		if err == nil && a.by == 0 {
-			err = errors.New("it is 0")
+			err = catalog.Fault{Problem: "it is 0", Remedy: `such as "30d"`}
 		}
 	default:
 		if a.of != "" {

@@ -42,7 +42,7 @@ func readToken(n catalog.Node) (tokenAsk, error) {
 	var faults catalog.Faults
 	for _, f := range n.Fields {
 		if err := t.field(f.Key, f.Value); err != nil {
-			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: err.Error()})
+			faults = append(faults, faultOf(f, err))
 		}
 	}
 	if len(t.Scopes) == 0 && len(faults) == 0 {

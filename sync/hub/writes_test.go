@@ -76,7 +76,10 @@ func TestPreconditions(t *testing.T) {
 	b.refused("412 revision_mismatch", "PUT /v1/customers/acme", `{"name":"B"}`, "If-Match", tag)
 	b.refused("412 revision_mismatch", "DELETE /v1/customers/acme", "", "If-Match", tag)
 	b.refused("412 revision_mismatch", "PUT /v1/customers/acme/subscriptions/main", `{"plan":"team"}`, "If-Match", tag)
-	b.refused("412 revision_mismatch", "PUT /v1/customers/new", `{}`, "If-Match", "*")
+	if says := b.refused("412 revision_mismatch", "PUT /v1/customers/new", `{}`, "If-Match", "*"); !strings.Contains(says,
+		"does not exist") {
+		t.Errorf("got %s, want no revision of what is not there", says)
+	}
 	b.refused("412 already_exists", "PUT /v1/customers/acme", `{}`, "If-None-Match", "*")
 	b.ok("PUT /v1/customers/new", `{}`, "If-None-Match", "*")
 }
