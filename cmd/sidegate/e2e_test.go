@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -133,7 +134,13 @@ func answersSurvive(t *testing.T, w *workshop) {
 	w.must(t, 0, "check", "acme", "sso", beside)
 	sidecar.stop()
 	socket := "unix:" + filepath.Join(w.dir, "s.sock")
-	sidecar = w.run(t, "sidecar", "--nats", natsURL, "--data", data, "--listen", socket, "--ops-listen", "127.0.0.1:0")
+	secret := strings.Replace(natsURL, "nats://", "nats://somebody:hush@", 1)
+	sidecar = w.run(t, "sidecar", "--nats", secret, "--data", data, "--listen", socket, "--ops-listen", "127.0.0.1:0")
+	begun := time.Now()
+	if warning := sidecar.until(".*level=WARN.*")[0]; time.Since(begun) > soon+time.Second ||
+		!strings.Contains(warning, "NATS is not reached") {
+		t.Errorf("got %s after %v", warning, time.Since(begun))
+	}
 	beside = "--sidecar=" + socket
 	w.must(t, 0, "check", "acme", "sso", "min_revision="+revision, beside)
 	w.must(t, 0, "health", "--ops-listen", strings.TrimPrefix(sidecar.ready["ops"], "http://"))
@@ -141,10 +148,15 @@ func answersSurvive(t *testing.T, w *workshop) {
 		t.Errorf("got %s, want mode disconnected", status.text)
 	}
 
+	warning := regexp.MustCompile(`nats=nats://somebody:xxxxx@127.0.0.1:\d+ revision=` + revision + ` error="?dial tcp`)
+	if said := strings.Join(sidecar.said(), "\n"); !warning.MatchString(said) || strings.Contains(said, "hush") {
+		t.Errorf("got %s, want a line like %s, and no password", said, warning)
+	}
 	nats, _ = w.broker(t, natsURL[strings.LastIndex(natsURL, ":")+1:])
 	hub = w.run(t, anywhere("hub", "--nats", natsURL)...)
 	at = "--hub=" + hub.ready["hub"]
 	w.must(t, 0, "health", at)
+	sidecar.until("level=INFO msg=\"connected to NATS\"")
 	revision = w.must(t, 0, "subscription", "change", "acme", "main", "plan=free", at).revision()
 	w.must(t, exitDenied, "check", "acme", "sso", "min_revision="+revision, "wait_ms=30000", beside)
 	if status := w.must(t, 0, "status", beside); status.doc["mode"] != "connected" {

@@ -123,7 +123,7 @@ func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
 	}
 	for _, name := range []string{"docs", "books"} {
 		log, err := stream.Open(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Name: name, Create: true,
-			Log: a.logger(c)})
+			Log: a.logger(c).With("nats", redacted(v.url))})
 		if err != nil {
 			return nil, fmt.Errorf("log (--nats): %w", err)
 		}
@@ -191,7 +191,8 @@ func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 	if c.NATS == "" || c.Data == "" {
 		return misuse{errors.New("give --nats URL, and --data DIR for the snapshot that survives restarts")}
 	}
-	log, err := stream.Open(ctx, stream.Options{URL: c.NATS, Creds: c.NATSCreds, Name: "docs", Log: a.logger(c)})
+	logger := a.logger(c).With("nats", redacted(c.NATS))
+	log, err := stream.Open(ctx, stream.Options{URL: c.NATS, Creds: c.NATSCreds, Name: "docs", Log: logger})
 	if err != nil {
 		return fmt.Errorf("log (--nats): %w", err)
 	}
@@ -204,6 +205,10 @@ func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Run(ctx) })
 	group.Go(func() error {
+		warnIfAlone(ctx, logger, log, s)
+		return nil
+	})
+	group.Go(func() error {
 		select {
 		case <-ctx.Done():
 		case <-s.Ready():
@@ -213,6 +218,32 @@ func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// soon is how long a sidecar may look for NATS before the operator is told.
+const soon = 800 * time.Millisecond
+
+// warnIfAlone says that a sidecar begins without NATS, and what it does meanwhile. That NATS is reached later, or lost,
+// the log says by itself.
+func warnIfAlone(ctx context.Context, logger *slog.Logger, log *stream.Stream, s *site.Site) {
+	timer := time.NewTimer(soon)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+	}
+	if log.Connected() {
+		return
+	}
+	select {
+	case <-s.Ready():
+		logger.Warn("NATS is not reached; checks are answered from the snapshot on disk, and it is tried again and again",
+			"revision", s.Revision(), "error", log.Trouble())
+	default:
+		logger.Warn("NATS is not reached, and there is no snapshot to answer checks from yet; it is tried again and again",
+			"error", log.Trouble())
+	}
 }
 
 // stayLean trades processor time, of which a sidecar needs little, for memory, of which it often has little. GOGC

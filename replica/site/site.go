@@ -151,6 +151,9 @@ func dialled(l net.Listener) string {
 // Ready is closed when checks can be answered.
 func (s *Site) Ready() <-chan struct{} { return s.follower.Ready() }
 
+// Revision is that of what checks are answered from; 0 before Ready.
+func (s *Site) Revision() uint64 { return s.follower.Index().Load().Revision() }
+
 // Run serves until ctx ends. It returns nil then.
 func (s *Site) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)

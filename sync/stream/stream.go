@@ -31,6 +31,7 @@ type Stream struct {
 	alarmed bool                          // the log is nearly full, and that was said
 	waits   map[uint64]context.CancelFunc // whoever waits for an answer that a lost connection will not bring
 	waited  uint64                        // the last key of waits
+	trouble error                         // why the last attempt to connect failed; nil: none did, or one succeeded since
 }
 
 var _ replica.Log = (*Stream)(nil)
@@ -70,6 +71,7 @@ func (s *Stream) connect() error {
 		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(func(*nats.Conn) { s.connected() }),
 		nats.ReconnectHandler(func(*nats.Conn) { s.connected() }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { s.unreached(err) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.disconnected(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			s.log.Warn("NATS reports an error", "error", err)
@@ -95,8 +97,21 @@ func (s *Stream) connected() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.changed)
-	s.changed = make(chan struct{})
+	s.changed, s.trouble = make(chan struct{}), nil
 	s.log.Info("connected to NATS")
+}
+
+func (s *Stream) unreached(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble = err
+}
+
+// Trouble is why NATS was not reached when it was tried last; nil if it was, or if that is not known yet.
+func (s *Stream) Trouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
 }
 
 // disconnected ends the waiting for answers, which will not come. err is nil where this side closes the connection.
