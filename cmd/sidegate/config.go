@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -68,10 +70,10 @@ func (c *Config) resolve(set *pflag.FlagSet, env lookup) error {
 		c.file, _ = env.filled(variable("config"))
 	}
 	file, err := readConfig(c.file)
-	if err != nil {
+	if file == nil {
 		return err
 	}
-	var errs []error
+	errs := []error{err}
 	for _, s := range settings() {
 		flag := set.Lookup(s.flag)
 		if flag == nil {
@@ -131,10 +133,15 @@ func secretFrom(path, source string) (finding, error) {
 	if err != nil {
 		return finding{}, fmt.Errorf("%s: %w", source, err)
 	}
-	return finding{strings.TrimSpace(string(data)), source}, nil
+	secret := strings.TrimSpace(string(data))
+	if secret == "" {
+		return finding{}, fmt.Errorf("%s: the file %s is empty; write the secret into it, or unset %s", source, path, source)
+	}
+	return finding{secret, source}, nil
 }
 
-// readConfig reads the file strictly: only the names of flags are keys, each with one plain value.
+// readConfig reads the file strictly: only the names of flags are keys, each with one plain value. What is right is
+// answered beside the error, so that its values can be checked too; nil: nothing could be read.
 func readConfig(path string) (map[string]finding, error) {
 	out := map[string]finding{}
 	if path == "" {
@@ -145,10 +152,10 @@ func readConfig(path string) (map[string]finding, error) {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
 	n, err := text.YAML(data)
-	if err != nil {
+	var faults catalog.Faults // keys that stand twice leave the rest to be read
+	if err != nil && (n.Kind != catalog.Map || !errors.As(err, &faults)) {
 		return nil, fmt.Errorf("--config %s: %w", path, err)
 	}
-	var faults catalog.Faults
 	for _, f := range n.Fields {
 		source := fmt.Sprintf("%s line %d", path, f.Line)
 		switch {
@@ -166,10 +173,11 @@ func readConfig(path string) (map[string]finding, error) {
 		faults = append(faults, catalog.Fault{Problem: "it must be a mapping of flags to values",
 			Remedy: "such as listen: 127.0.0.1:7070"})
 	}
-	if len(faults) > 0 {
-		return nil, fmt.Errorf("--config %s: %w", path, faults)
+	if len(faults) == 0 {
+		return out, nil
 	}
-	return out, nil
+	slices.SortStableFunc(faults, func(a, b catalog.Fault) int { return cmp.Compare(a.Line, b.Line) })
+	return out, fmt.Errorf("--config %s: %w", path, faults)
 }
 
 func known(key string) bool {

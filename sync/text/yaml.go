@@ -50,7 +50,7 @@ func YAML(data []byte) (catalog.Node, error) {
 		if errors.Is(err, io.EOF) {
 			return catalog.Node{}, fault("", 0, "the document is empty", "")
 		}
-		return catalog.Node{}, malformed(err)
+		return catalog.Node{}, malformed(err, data)
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
@@ -104,11 +104,19 @@ func separators(data []byte) int {
 
 var lineOf = regexp.MustCompile(`line (\d+): `)
 
-func malformed(err error) error {
-	problem, line := strings.TrimPrefix(err.Error(), "yaml: "), 0
+// malformed is a fault of the parser, which names no line where the first is meant, and at times the one before a tab.
+func malformed(err error, data []byte) error {
+	problem, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
 	if m := lineOf.FindStringSubmatchIndex(problem); m != nil {
 		line, _ = strconv.Atoi(problem[m[2]:m[3]])
 		problem = problem[:m[0]] + problem[m[1]:]
+	}
+	lines := bytes.Split(data, []byte{'\n'})
+	for at := line; at <= min(line+1, len(lines)); at++ {
+		text := lines[at-1]
+		if indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]; bytes.ContainsRune(indent, '\t') {
+			return fault("", at, "it is not YAML: "+problem, "indent with spaces, not with tabs")
+		}
 	}
 	return fault("", line, "it is not YAML: "+problem, "")
 }

@@ -41,6 +41,10 @@ func TestFaultsCarryTheirLine(t *testing.T) {
 
 func TestCarelessYAMLIsRefused(t *testing.T) {
 	for name, tc := range map[string]struct{ doc, want string }{
+		"a tab first":         {"\ta: 1\n", "line 1: it is not YAML: found character that cannot start any token (indent"},
+		"a tab later":         {"a: 1\nb:\n\t- 1\n", "line 3: it is not YAML: found character that cannot start any"},
+		"a tab after blanks":  {"a: 1\n\n\n\tb\n", "line 4: it is not YAML: found a tab character that violates"},
+		"an error first":      {"a: b: c\n", "line 1: it is not YAML"},
 		"a key twice":         {"a: 1\nb: 2\na: 3\n", "line 3: a: this key stands twice"},
 		"two documents":       {"a: 1\n---\nb: 2\n", "second document"},
 		"nothing":             {"", "empty"},
