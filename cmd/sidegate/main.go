@@ -63,8 +63,10 @@ type failure struct {
 
 func (f failure) Unwrap() error { return f.error }
 
-// A misuse is an error in how a command was called, found by the command itself.
+// A misuse is an error in how a command was called, found by the command itself or by whom it asked.
 type misuse struct{ error }
+
+func (m misuse) Unwrap() error { return m.error }
 
 func exitCode(err error) int {
 	var failed failure

@@ -50,9 +50,18 @@ type question struct {
 func (a *app) get(ctx context.Context, c *Config, q question) error {
 	answer, err := q.to.do(ctx, request{method: "GET", path: q.path})
 	if err != nil {
-		return err
+		return wronglyAsked(err)
 	}
 	return a.show(c, answer, q.as)
+}
+
+// wronglyAsked makes a misuse of a refusal that is about the question, which is all made of arguments.
+func wronglyAsked(err error) error {
+	var p *problem
+	if errors.As(err, &p) && p.Code == "bad_request" {
+		return misuse{err}
+	}
+	return err
 }
 
 // pair takes a name=value argument apart.
@@ -95,7 +104,7 @@ func (a *app) check(ctx context.Context, c *Config, args []string) error {
 	}
 	answer, err := c.toSidecar().do(ctx, request{method: "GET", path: "/v1/check?" + q})
 	if err != nil {
-		return err
+		return wronglyAsked(err)
 	}
 	var decision struct {
 		Allowed *bool `json:"allowed"`
