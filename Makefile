@@ -12,7 +12,8 @@ run: build ## build, and start everything on this machine
 	./$(BUILD)/sidegate dev
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BUILD)/sidegate ./cmd/sidegate
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.built=$$(git describe --tags --always --dirty 2>/dev/null)" \
+		-o $(BUILD)/sidegate ./cmd/sidegate
 
 test: ## all tests, and each fuzz target for a few seconds
 	$(GO) test -timeout 15m ./...

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,42 @@ func TestEveryDefaultIsAValueThatItsFlagTakes(t *testing.T) {
 		if err := v.Set(s.def); s.def != "" && err != nil {
 			t.Errorf("--%s: its default %q %v", s.flag, s.def, err)
 		}
+	}
+}
+
+func TestTheVersionSaysWhatTheProgramWasBuiltFrom(t *testing.T) {
+	at := debug.BuildSetting{Key: "vcs.revision", Value: "1936e88a912a8bfad06d2511f7bb187fe5544fc2"}
+	changed := debug.BuildSetting{Key: "vcs.modified", Value: "true"}
+	devel := debug.Module{Version: "(devel)"}
+	for name, tc := range map[string]struct {
+		info      debug.BuildInfo
+		described string
+		want      string
+	}{
+		"make":             {debug.BuildInfo{Main: devel}, "v1.2.3-4-g1936e88", "v1.2.3-4-g1936e88"},
+		"go install":       {debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}}, "", "v1.2.3"},
+		"go build":         {debug.BuildInfo{Settings: []debug.BuildSetting{at}}, "", "1936e88a912a"},
+		"not committed":    {debug.BuildInfo{Settings: []debug.BuildSetting{at, changed}}, "", "1936e88a912a-dirty"},
+		"nothing is known": {debug.BuildInfo{Main: devel}, "", "unknown"},
+	} {
+		if got := versionOf(&tc.info, tc.described); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// The linker ignores the name of a variable that is not there.
+func TestMakeSaysTheVersion(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, name, _ := strings.Cut(string(makefile), "-X main.")
+	name, _, _ = strings.Cut(name, "=")
+	code, err := os.ReadFile("main.go")
+	if err != nil || !strings.Contains(string(code), "\nvar "+name+" string\n") ||
+		!strings.Contains(string(code), "versionOf(info, "+name+")") {
+		t.Errorf("make writes main.%s, which is not what version answers: %v", name, err)
 	}
 }
 

@@ -104,17 +104,36 @@ func tell(w io.Writer, err error) {
 	}
 }
 
+// built is what git describe said when make built this binary. The linker writes it; nothing else does.
+var built string
+
 // version is what this binary was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		info = &debug.BuildInfo{}
 	}
-	v := info.Main.Version
+	return versionOf(info, built)
+}
+
+// versionOf is what make says, else the module's version, else the revision that the go command noted.
+func versionOf(info *debug.BuildInfo, described string) string {
+	revision, dirty := "", ""
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
-			v = s.Value[:min(12, len(s.Value))]
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "-dirty"
 		}
 	}
-	return v
+	switch v := info.Main.Version; {
+	case described != "":
+		return described
+	case v != "" && v != "(devel)":
+		return v
+	case revision != "":
+		return revision + dirty
+	}
+	return "unknown"
 }
