@@ -37,6 +37,7 @@ var house = []place{
 	{"checker", ground, "", ""},
 	{"checker/catalog", ground, "checker", ""},
 	{"replica", ground, "", "replica/logtest"},
+	{"replica/ledger", ground, "checker", ""},
 	{"sync/wire", ground, "replica", ""},
 	{"sync/text", ground, "checker/catalog", ""},
 	{"checker/index", memory, "checker", ""},

@@ -1,0 +1,361 @@
+package ledger
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// An Entry is what a holder has of one source in one period.
+type Entry struct {
+	Span   Span
+	Source Source
+	Vector
+	Known    Vector // what the hub is known to have in its book
+	Reserved int64  // of the free rights, those set aside. Unbacked: nothing is set aside, reservations only remember
+	Chunk    int64  // pre-debited: being consumed from memory, and not counted yet
+}
+
+// free is how many rights can be spent now.
+func (e *Entry) free() int64 { return e.Vector.Free() - e.Reserved - e.Chunk }
+
+// An Account is what one holder has of one customer and one feature. Whoever changes it makes it durable before the
+// change has any effect outside.
+type Account struct {
+	Epoch        uint64
+	Calendar     Calendar // as the hub told; empty: it has not
+	Standing     Standing
+	Funds        []Fund
+	Entries      []Entry // by start, within a period in no order
+	Reservations []Reservation
+	Forgot       int64  // no entry of a period that began up to here is left, and none will come
+	Turn         uint64 // of the book, when Calendar and Funds were told
+}
+
+// NewAccount has nothing.
+func NewAccount() Account { return Account{Forgot: -1} }
+
+// Span is the period at a time, by the hub's calendar, or by a rule that the caller found in the documents as long as
+// the hub has told none. The caller's time never goes back.
+func (a *Account) Span(r Rule, now int64) Span {
+	s := r.at(now)
+	if len(a.Calendar) > 0 {
+		s = a.Calendar.At(now)
+	}
+	s.Start = max(s.Start, a.Forgot+1) // another calendar's period must not be one that is not reported any more
+	return s
+}
+
+// Open begins a period with the rights that stand for it. It does nothing if the period has begun.
+func (a *Account) Open(s Span) {
+	if s.Start <= a.Forgot {
+		return
+	}
+	for i := range a.Entries {
+		// A period that overlaps another one is of another calendar: what stands is not spent in both.
+		if e := &a.Entries[i]; e.Source.backed() && e.Span.Start < s.End && s.Start < e.Span.End {
+			return
+		}
+	}
+	if n := a.Standing.of(s.Start); n > 0 {
+		a.entry(s, Source{}).Granted = n
+	}
+}
+
+// entry finds or adds an entry. Pointers to others are stale after it.
+func (a *Account) entry(s Span, src Source) *Entry {
+	at := len(a.Entries)
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		if e.Span.Start == s.Start && e.Source == src {
+			return e
+		}
+		if e.Span.Start > s.Start {
+			at = min(at, i)
+		}
+	}
+	a.Entries = slices.Insert(a.Entries, at, Entry{Span: s, Source: src})
+	return &a.Entries[at]
+}
+
+// Free is how many rights of a period can be spent at a time.
+func (a *Account) Free(s Span, now int64) int64 {
+	sum := int64(0)
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Span.Start == s.Start && a.valid(e, now) {
+			sum += e.free()
+		}
+	}
+	return sum
+}
+
+// Used is what was consumed in a period by this holder, doubtful units and what is being consumed included.
+func (a *Account) Used(s Span) int64 {
+	sum := int64(0)
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Span.Start == s.Start {
+			sum += e.Spent() + e.Chunk
+		}
+	}
+	return sum
+}
+
+// valid tells whether an entry has rights that may be spent at a time.
+func (a *Account) valid(e *Entry, now int64) bool {
+	if !e.Source.backed() || now >= e.Span.End {
+		return false
+	}
+	return e.Source.Kind != Topup || now < a.fund(e.Source.Grant).Until
+}
+
+// fund is what is known of a grant; of one that is not known any more no right is valid.
+func (a *Account) fund(grant string) Fund {
+	for _, f := range a.Funds {
+		if f.Grant == grant {
+			return f
+		}
+	}
+	return Fund{Grant: grant, Priority: OwnPriority}
+}
+
+// spendable lists the entries of a period with rights to spend, in the order in which they are spent.
+func (a *Account) spendable(s Span, now int64) []*Entry {
+	var list []*Entry
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Span.Start == s.Start && a.valid(e, now) && e.free() > 0 {
+			list = append(list, e)
+		}
+	}
+	slices.SortStableFunc(list, func(x, y *Entry) int { return a.before(x, y) })
+	return list
+}
+
+func (a *Account) before(x, y *Entry) int {
+	fx, fy := a.worth(x), a.worth(y)
+	return cmp.Or(cmp.Compare(fx.Priority, fy.Priority), cmp.Compare(fx.Until, fy.Until),
+		cmp.Compare(y.Source.Kind, x.Source.Kind))
+}
+
+func (a *Account) worth(e *Entry) Fund {
+	if e.Source.Kind == Topup {
+		return a.fund(e.Source.Grant)
+	}
+	return Fund{Priority: OwnPriority, Until: e.Span.End}
+}
+
+// take goes through rights to spend, and calls each with how many to spend of an entry. All or nothing.
+func (a *Account) take(s Span, q, now int64, each func(*Entry, int64)) *Refusal {
+	if free := a.Free(s, now); free < q {
+		return refuse(CodeShort, "%d rights are held here, %d are needed", free, q)
+	}
+	for _, e := range a.spendable(s, now) {
+		n := min(q, e.free())
+		each(e, n)
+		q -= n
+	}
+	return nil
+}
+
+// Consume spends q rights of a period.
+func (a *Account) Consume(s Span, q, now int64) *Refusal {
+	return a.take(s, q, now, func(e *Entry, n int64) { e.Used += n })
+}
+
+// Count notes consumption that needs no rights.
+func (a *Account) Count(s Span, q int64) *Refusal {
+	e := a.entry(s, Source{Kind: Unbacked})
+	if q > MaxUnits-e.Used {
+		return refuse(CodeTooMany, "more than %d units cannot be counted in one period", MaxUnits)
+	}
+	e.Used += q
+	return nil
+}
+
+// Debit sets up to q rights of one source aside, to be consumed from memory. It answers how many, and of which source.
+// Until Settled they count as spent, and if the process dies they are in doubt.
+func (a *Account) Debit(s Span, q, now int64) (Source, int64) {
+	list := a.spendable(s, now)
+	if len(list) == 0 {
+		return Source{}, 0
+	}
+	n := min(q, list[0].free())
+	list[0].Chunk += n
+	return list[0].Source, n
+}
+
+// DebitUnbacked is Debit for consumption that needs no rights.
+func (a *Account) DebitUnbacked(s Span, q int64) { a.entry(s, Source{Kind: Unbacked}).Chunk += q }
+
+// Settled ends n units of a chunk, of which some were consumed.
+func (a *Account) Settled(s Span, src Source, n, used int64) {
+	e := a.entry(s, src)
+	e.Chunk -= n
+	e.Used += used
+}
+
+// Recover is called when the process starts: what of a chunk was consumed before it died is not known.
+func (a *Account) Recover() {
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		e.Doubt += e.Chunk
+		e.Chunk = 0
+	}
+}
+
+// GiveBack releases the rights of a period that are free beyond keep, the last to be spent first.
+func (a *Account) GiveBack(s Span, keep, now int64) int64 {
+	list := a.spendable(s, now)
+	over := max(0, a.Free(s, now)-keep)
+	given := int64(0)
+	for i := len(list) - 1; i >= 0 && over > given; i-- {
+		n := min(over-given, list[i].free())
+		list[i].Released += n
+		given += n
+	}
+	return given
+}
+
+// GiveBackStanding releases standing rights beyond keep, for periods that have not begun here.
+func (a *Account) GiveBackStanding(keep int64) {
+	if n := a.Standing.Granted - a.Standing.Released; n > keep {
+		a.Standing.Released += n - keep
+	}
+}
+
+// Tidy releases what is void: rights of periods that ended and of grants that expired, and reservations that ran out.
+func (a *Account) Tidy(now int64) {
+	a.expire(now)
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Source.backed() && !a.valid(e, now) && e.free() > 0 {
+			e.Released += e.free()
+		}
+	}
+}
+
+// Report is what the hub has to know.
+func (a *Account) Report(id HolderID) Report {
+	r := Report{Holder: id, Epoch: a.Epoch, Standing: a.Standing, Forgot: a.Forgot}
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		r.Lines = append(r.Lines, Reported{e.Span, e.Source, e.Vector})
+	}
+	return r
+}
+
+// Take adopts an award. Refused are awards of a history that was replaced, and those that show that this account was
+// restored from a backup: then it may not be used any more.
+func (a *Account) Take(w Award) *Refusal {
+	if w.Epoch < a.Epoch {
+		return refuse(CodeEpoch, "the award is of epoch %d, this holder is in %d", w.Epoch, a.Epoch)
+	}
+	if no := a.Confirm(w.Span, w.Lines); no != nil {
+		return no
+	}
+	if w.Standing.Released > a.Standing.Released {
+		return refuse(CodeRestored, "the hub knows of standing rights given back that are not known here")
+	}
+	if w.Epoch > a.Epoch || w.Turn >= a.Turn {
+		a.Epoch, a.Turn, a.Calendar, a.Funds = w.Epoch, w.Turn, w.Calendar, w.Funds
+	}
+	for _, l := range w.Lines {
+		if w.Span.Start > a.Forgot {
+			e := a.entry(w.Span, l.Source)
+			e.Granted = max(e.Granted, l.Granted)
+		}
+	}
+	a.Standing.Granted = max(a.Standing.Granted, w.Standing.Granted)
+	a.Standing.From = max(a.Standing.From, w.Standing.From)
+	a.Standing.Until = max(a.Standing.Until, w.Standing.Until)
+	return nil
+}
+
+// Adopt begins another epoch: from now on nothing is taken that an older one granted, and so the next report tells all
+// that was.
+func (a *Account) Adopt(epoch uint64) {
+	if epoch > a.Epoch {
+		a.Epoch, a.Turn = epoch, 0
+	}
+}
+
+// Confirm notes what the hub has in its book of a period.
+func (a *Account) Confirm(s Span, lines []Line) *Refusal {
+	for _, l := range lines {
+		if s.Start <= a.Forgot {
+			continue
+		}
+		var own Vector
+		if e := a.find(s, l.Source); e != nil {
+			own = e.Vector
+		}
+		own.Granted = max(own.Granted, l.Granted)
+		if !own.Covers(l.Vector) {
+			return refuse(CodeRestored, "the hub knows more of this holder than it does itself")
+		}
+	}
+	for _, l := range lines {
+		if e := a.find(s, l.Source); e != nil {
+			e.Known = e.Known.Max(l.Vector)
+		}
+	}
+	return nil
+}
+
+func (a *Account) find(s Span, src Source) *Entry {
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Span.Start == s.Start && e.Source == src {
+			return e
+		}
+	}
+	return nil
+}
+
+// Forget drops the periods that ended up to a time, as far as the hub is known to have all of them in its book. What is
+// kept is what a hub that lost its log can learn again.
+func (a *Account) Forget(before int64) {
+	for len(a.Entries) > 0 {
+		first := a.Entries[0].Span
+		n := 0
+		for n < len(a.Entries) && a.Entries[n].Span.Start == first.Start {
+			e := &a.Entries[n]
+			if first.End > before || !e.done() {
+				return
+			}
+			n++
+		}
+		if slices.ContainsFunc(a.Reservations, func(r Reservation) bool { return r.Span.Start == first.Start && !r.Ended }) {
+			return
+		}
+		a.Entries = slices.Delete(a.Entries, 0, n)
+		a.Forgot = first.Start
+	}
+}
+
+// done tells whether nothing can change in an entry any more, and the hub knows.
+func (e *Entry) done() bool {
+	return e.Reserved == 0 && e.Chunk == 0 && e.Known.Covers(e.Vector) && (!e.Source.backed() || e.Vector.Free() == 0)
+}
+
+// Check tells which invariant does not hold.
+func (a *Account) Check() error {
+	faults := []error{a.Calendar.check()}
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		if err := e.Vector.check(e.Source.backed()); err != nil {
+			faults = append(faults, fmt.Errorf("period %d: %w", e.Span.Start, err))
+		}
+		if e.Source.backed() && e.free() < 0 || e.Reserved < 0 || e.Chunk < 0 {
+			faults = append(faults, fmt.Errorf("period %d: more is set aside than is there: %+v", e.Span.Start, *e))
+		}
+		if i > 0 && a.Entries[i-1].Span.Start > e.Span.Start {
+			faults = append(faults, fmt.Errorf("period %d: out of order", e.Span.Start))
+		}
+		if e.Span.Start <= a.Forgot {
+			faults = append(faults, fmt.Errorf("period %d: it was forgotten", e.Span.Start))
+		}
+	}
+	if s := a.Standing; s.Released > s.Granted || s.Released < 0 {
+		faults = append(faults, fmt.Errorf("standing rights: %+v", s))
+	}
+	return errors.Join(append(faults, a.checkReserved())...)
+}
