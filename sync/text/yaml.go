@@ -112,7 +112,7 @@ func malformed(err error, data []byte) error {
 		problem = problem[:m[0]] + problem[m[1]:]
 	}
 	lines := bytes.Split(data, []byte{'\n'})
-	for at := line; at <= min(line+1, len(lines)); at++ {
+	for at := max(line, 1); at <= min(line+1, len(lines)); at++ {
 		text := lines[at-1]
 		if indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]; bytes.ContainsRune(indent, '\t') {
 			return fault("", at, "it is not YAML: "+problem, "indent with spaces, not with tabs")
