@@ -87,9 +87,7 @@ func TestThePageOfTheAPINamesEveryActionAndField(t *testing.T) {
 	}
 	text, _, _ := strings.Cut(sections["PUT /v1/customers/{id}/subscriptions/{sub}"], "```")
 	for _, m := range regexp.MustCompile("(?m)^\\| (`[^|]*) \\|").FindAllStringSubmatch(text, -1) {
-		for _, name := range regexp.MustCompile(`[a-z_]+`).FindAllString(m[1], -1) {
-			fields = append(fields, name)
-		}
+		fields = append(fields, regexp.MustCompile(`[a-z_]+`).FindAllString(m[1], -1)...)
 	}
 	unknown := catalog.Node{Kind: catalog.Map, Fields: []catalog.Field{{Key: "zzzzzzzzzzzz"}}}
 	_, err = catalog.ReadSubscription(unknown, time.Time{})
