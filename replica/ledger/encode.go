@@ -1,0 +1,260 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/sidegate/sidegate/checker"
+)
+
+// Versions of the encodings, in their first byte.
+const (
+	bookVersion    = 1
+	accountVersion = 1
+	reportVersion  = 1
+	awardVersion   = 1
+)
+
+// ErrDamaged is wrapped by errors of bytes that are not what a ledger wrote; ErrNewer by those that a newer version
+// did.
+var (
+	ErrDamaged = errors.New("the bytes are not a ledger's")
+	ErrNewer   = errors.New("the ledger's bytes are of a newer version; update this program")
+)
+
+// AppendBook appends the encoding of a book to dst.
+func AppendBook(dst []byte, b *Book) []byte { return write(dst, bookVersion, b, (*codec).book) }
+
+// DecodeBook reads a book.
+func DecodeBook(data []byte) (*Book, error) { return read(data, bookVersion, (*codec).book) }
+
+// AppendAccount appends the encoding of an account to dst.
+func AppendAccount(dst []byte, a *Account) []byte {
+	return write(dst, accountVersion, a, (*codec).account)
+}
+
+// DecodeAccount reads an account.
+func DecodeAccount(data []byte) (*Account, error) {
+	return read(data, accountVersion, (*codec).account)
+}
+
+// AppendReport appends the encoding of a report to dst.
+func AppendReport(dst []byte, r *Report) []byte { return write(dst, reportVersion, r, (*codec).report) }
+
+// DecodeReport reads a report.
+func DecodeReport(data []byte) (*Report, error) { return read(data, reportVersion, (*codec).report) }
+
+// AppendAward appends the encoding of an award to dst.
+func AppendAward(dst []byte, w *Award) []byte { return write(dst, awardVersion, w, (*codec).award) }
+
+// DecodeAward reads an award.
+func DecodeAward(data []byte) (*Award, error) { return read(data, awardVersion, (*codec).award) }
+
+// A codec walks through a value once, writing it to b or reading it from b. So what is read is what was written.
+type codec struct {
+	b       []byte
+	reading bool
+	bad     bool
+}
+
+func write[T any](dst []byte, version byte, v *T, walk func(*codec, *T)) []byte {
+	c := codec{b: append(dst, version)}
+	walk(&c, v)
+	return c.b
+}
+
+func read[T any](data []byte, version byte, walk func(*codec, *T)) (*T, error) {
+	switch {
+	case len(data) == 0 || data[0] == 0:
+		return nil, ErrDamaged
+	case data[0] > version:
+		return nil, fmt.Errorf("%w: version %d, this program reads up to %d", ErrNewer, data[0], version)
+	}
+	c, v := codec{b: data[1:], reading: true}, new(T)
+	walk(&c, v)
+	if c.bad || len(c.b) != 0 {
+		return nil, ErrDamaged
+	}
+	return v, nil
+}
+
+func (c *codec) uint(v *uint64) {
+	if !c.reading {
+		c.b = binary.AppendUvarint(c.b, *v)
+		return
+	}
+	n := 0
+	if *v, n = binary.Uvarint(c.b); n <= 0 {
+		c.bad, c.b, *v = true, nil, 0
+		return
+	}
+	c.b = c.b[n:]
+}
+
+// int is any number; small ones, negative too, are short.
+func (c *codec) int(v *int64) {
+	u := uint64(*v)<<1 ^ uint64(*v>>63)
+	c.uint(&u)
+	if c.reading {
+		*v = int64(u>>1) ^ -int64(u&1)
+	}
+}
+
+func (c *codec) bool(v *bool) {
+	u := uint64(0)
+	if *v {
+		u = 1
+	}
+	c.uint(&u)
+	c.bad = c.bad || u > 1
+	*v = u == 1
+}
+
+// small is a number of one byte, below a bound.
+func small[T ~uint8](c *codec, v *T, bound T) {
+	u := uint64(*v)
+	c.uint(&u)
+	if u >= uint64(bound) {
+		c.bad, u = true, 0
+	}
+	*v = T(u)
+}
+
+func (c *codec) fixed(v []byte) {
+	if !c.reading {
+		c.b = append(c.b, v...)
+		return
+	}
+	if len(c.b) < len(v) {
+		c.bad, c.b = true, nil
+		return
+	}
+	c.b = c.b[copy(v, c.b):]
+}
+
+func (c *codec) text(v *string) {
+	n := uint64(len(*v))
+	c.uint(&n)
+	if !c.reading {
+		c.b = append(c.b, *v...)
+		return
+	}
+	if n > uint64(len(c.b)) {
+		c.bad, c.b = true, nil
+		return
+	}
+	*v, c.b = string(c.b[:n]), c.b[n:]
+}
+
+// list walks through the items of a list.
+func list[T any](c *codec, v *[]T, each func(*codec, *T)) {
+	n := uint64(len(*v))
+	c.uint(&n)
+	if n > uint64(len(c.b)) && c.reading { // an item has a byte at least
+		c.bad, c.b = true, nil
+		return
+	}
+	if c.reading && n > 0 {
+		*v = make([]T, n)
+	}
+	for i := range *v {
+		each(c, &(*v)[i])
+	}
+}
+
+func (c *codec) vector(v *Vector) {
+	for _, n := range []*int64{&v.Granted, &v.Used, &v.Released, &v.Refunded, &v.Doubt} {
+		c.int(n)
+	}
+}
+
+func (c *codec) span(s *Span) {
+	c.int(&s.Start)
+	c.int(&s.End)
+}
+
+func (c *codec) source(s *Source) {
+	small(c, &s.Kind, Unbacked+1)
+	if s.Kind == Topup {
+		c.text(&s.Grant)
+	}
+}
+
+func (c *codec) rule(r *Rule) {
+	small(c, &r.Per, checker.Never+1)
+	c.bool(&r.Anchored)
+	c.int(&r.Anchor)
+	c.int(&r.From)
+}
+
+func (c *codec) calendar(v *Calendar) { list(c, (*[]Rule)(v), (*codec).rule) }
+
+func (c *codec) standing(s *Standing) {
+	for _, n := range []*int64{&s.Granted, &s.Released, &s.From, &s.Until} {
+		c.int(n)
+	}
+}
+
+func (c *codec) fund(f *Fund) {
+	c.text(&f.Grant)
+	c.int(&f.Priority)
+	c.int(&f.Until)
+}
+
+func (c *codec) report(r *Report) {
+	c.fixed(r.Holder[:])
+	c.uint(&r.Epoch)
+	c.standing(&r.Standing)
+	c.int(&r.Forgot)
+	list(c, &r.Lines, func(c *codec, l *Reported) {
+		c.span(&l.Span)
+		c.source(&l.Source)
+		c.vector(&l.Vector)
+	})
+}
+
+func (c *codec) award(w *Award) {
+	c.uint(&w.Epoch)
+	c.uint(&w.Turn)
+	c.calendar(&w.Calendar)
+	c.span(&w.Span)
+	list(c, &w.Lines, func(c *codec, l *Line) {
+		c.fixed(l.Holder[:])
+		c.source(&l.Source)
+		c.vector(&l.Vector)
+	})
+	c.standing(&w.Standing)
+	list(c, &w.Funds, (*codec).fund)
+}
+
+func (c *codec) account(a *Account) {
+	c.uint(&a.Epoch)
+	c.uint(&a.Turn)
+	c.calendar(&a.Calendar)
+	c.standing(&a.Standing)
+	list(c, &a.Funds, (*codec).fund)
+	c.int(&a.Forgot)
+	list(c, &a.Entries, func(c *codec, e *Entry) {
+		c.span(&e.Span)
+		c.source(&e.Source)
+		c.vector(&e.Vector)
+		c.vector(&e.Known)
+		c.int(&e.Reserved)
+		c.int(&e.Chunk)
+	})
+	list(c, &a.Reservations, (*codec).reservation)
+}
+
+func (c *codec) reservation(r *Reservation) {
+	c.text(&r.ID)
+	c.span(&r.Span)
+	list(c, &r.Parts, func(c *codec, p *Part) {
+		c.source(&p.Source)
+		c.int(&p.Units)
+	})
+	c.int(&r.Expires)
+	c.bool(&r.Ended)
+	c.int(&r.Counted)
+	c.bool(&r.Back)
+}
