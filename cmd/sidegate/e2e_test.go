@@ -24,6 +24,7 @@ func TestRealProcesses(t *testing.T) {
 		"a sidecar killed during an import misses nothing":           killedDuringImport,
 		"who still waits, or loads, ends when told to":               endsWhenToldTo,
 		"clients hold up nobody's end":                               endsDespiteItsClients,
+		"a full disk stops writing, until there is room":             survivesAFullDisk,
 		"told twice, a server ends at once":                          endsAtOnceWhenToldTwice,
 		"a frozen log holds up nobody's end":                         endsWithAFrozenLog,
 	} {

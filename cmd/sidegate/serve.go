@@ -114,16 +114,17 @@ func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
 	if v.listener, err = net.Listen("tcp", c.HubListen); err != nil {
 		return nil, freePort(fmt.Errorf("hub API: %w", err), "--hub-listen")
 	}
+	var room func() error
 	if c.EmbedNATS {
 		if v.embedded, err = stream.Embed(stream.EmbedOptions{Listen: c.NATSListen, Dir: filepath.Join(c.Data, "nats"),
 			Creds: c.NATSCreds}); err != nil {
 			return nil, freePort(err, "--nats-listen")
 		}
-		v.url = v.embedded.URL()
+		v.url, room = v.embedded.URL(), v.embedded.Room
 	}
 	for _, name := range []string{"docs", "books"} {
 		log, err := stream.Open(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Name: name, Create: true,
-			Log: a.logger(c).With("nats", redacted(v.url))})
+			Room: room, Log: a.logger(c).With("nats", redacted(v.url))})
 		if err != nil {
 			return nil, fmt.Errorf("log (--nats): %w", err)
 		}

@@ -26,7 +26,7 @@ func get(ctx context.Context, log replica.Log, key string) (e replica.Entry, ok 
 
 // logFault tells the faults that a log reports by name from those of reaching it.
 func logFault(err error) error {
-	for _, known := range []error{replica.ErrConflict, replica.ErrUnknown, replica.ErrKey} {
+	for _, known := range []error{replica.ErrConflict, replica.ErrUnknown, replica.ErrKey, replica.ErrNoSpace} {
 		if err == nil || errors.Is(err, known) {
 			return err
 		}

@@ -76,6 +76,10 @@ func problemOf(err error) *problem {
 	case errors.Is(err, replica.ErrUnknown):
 		return refuse(http.StatusServiceUnavailable, "outcome_unknown",
 			"it is not known whether the change was applied; repeat it with the same Idempotency-Key")
+	case errors.Is(err, replica.ErrNoSpace):
+		return &problem{Status: http.StatusInsufficientStorage, Code: "storage_full", cause: err,
+			Detail: "the log's disk is nearly full, or the log has reached its size; nothing was changed. Make room (the " +
+				"hub's own log says where) and try again"}
 	case errors.Is(err, replica.ErrKey):
 		return badRequest("the id cannot be used: it is too long or has a control character")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -91,20 +93,37 @@ func (h *Hub) mount() {
 	for _, r := range h.routes() {
 		h.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { h.serve(w, req, r) })
 	}
-	h.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { probe(w, true) })
-	h.mux.HandleFunc("GET /startupz", func(w http.ResponseWriter, _ *http.Request) { probe(w, h.isReady()) })
-	h.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { probe(w, h.isReady()) })
+	h.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { probe(w, "") })
+	h.mux.HandleFunc("GET /startupz", func(w http.ResponseWriter, _ *http.Request) { probe(w, h.starting()) })
+	h.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { probe(w, h.unready()) })
 	h.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { h.metrics.set.WritePrometheus(w) })
 }
 
-func probe(w http.ResponseWriter, ok bool) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if !ok {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte("starting\n"))
-		return
+// starting says that the hub has not begun to serve; empty: it has.
+func (h *Hub) starting() string {
+	if h.isReady() {
+		return ""
 	}
-	_, _ = w.Write([]byte("ok\n"))
+	return "starting"
+}
+
+// A roomy log knows of a lack of room before it is written to.
+type roomy interface{ Room() error }
+
+// unready says why the hub cannot do all that it is for; empty: it can.
+func (h *Hub) unready() string {
+	if log, ok := h.docs.(roomy); ok && h.isReady() && log.Room() != nil {
+		return "the disk is nearly full: writes are refused, reads are answered"
+	}
+	return h.starting()
+}
+
+func probe(w http.ResponseWriter, trouble string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if trouble != "" {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_, _ = io.WriteString(w, cmp.Or(trouble, "ok")+"\n")
 }
 
 // ServeHTTP sends a request to its route, or says that there is none.

@@ -23,6 +23,7 @@ type EmbedOptions struct {
 // An Embedded is a NATS server with JetStream inside this process. Every write is synced before it is answered.
 type Embedded struct {
 	server *server.Server
+	dir    string
 }
 
 // ErrOpen refuses a server that anybody on the network could write to.
@@ -83,7 +84,7 @@ func start(opts *server.Options) (*Embedded, error) {
 		s.Shutdown()
 		return nil, errors.New("embedded NATS: its log cannot be opened; is the folder writable?")
 	}
-	return &Embedded{server: s}, nil
+	return &Embedded{server: s, dir: opts.StoreDir}, nil
 }
 
 // free tells whether the server's address can be taken: the server itself would only log that it cannot, and never

@@ -50,6 +50,7 @@ type Options struct {
 	Check        time.Duration // how often a tail makes sure that it follows what it thinks; 0: 15 s
 	Beat         time.Duration // how often an idle tail says that it is at the head; 0: 1 s
 	Timeout      time.Duration // for one answer of the server; 0: 5 s
+	Room         func() error  // asked before every write, which its error refuses; nil: there is always room
 	Log          *slog.Logger  // nil: silent
 }
 

@@ -202,6 +202,9 @@ func (s *Stream) createOnce(ctx context.Context, js jetstream.JetStream) error {
 
 // make makes the stream, smaller than by default if the server cannot reserve that much.
 func (s *Stream) make(ctx context.Context, js jetstream.JetStream) error {
+	if err := s.Room(); err != nil {
+		return err
+	}
 	config := s.opts.config()
 	for {
 		s.log.Info("making the log", "max_bytes", config.MaxBytes)
@@ -220,15 +223,9 @@ func (s *Stream) make(ctx context.Context, js jetstream.JetStream) error {
 	}
 }
 
-// What a server answers that, or whose account, has not enough storage left.
-const (
-	accountExceeded = 10002
-	storageExceeded = 10047
-)
-
 func noRoom(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == accountExceeded || api.ErrorCode == storageExceeded)
+	return errors.As(err, &api) && (api.ErrorCode == codeExceeded || api.ErrorCode == codeNoStorage)
 }
 
 // retriable tells whether a fault may pass by itself while a server starts.

@@ -51,6 +51,9 @@ func (s *Stream) Put(ctx context.Context, id replica.CommandID, puts ...replica.
 	if !s.nc.IsConnected() {
 		return 0, fmt.Errorf("write to log %s: %w", s.name, nats.ErrDisconnected)
 	}
+	if err := s.Room(); err != nil {
+		return 0, fmt.Errorf("write to log %s: %w", s.name, err)
+	}
 	short, cancel := context.WithTimeout(ctx, 3*s.opts.Timeout)
 	defer cancel()
 	w := &write{s: s, id: id, puts: puts, entry: rand.Uint64()}
@@ -301,6 +304,8 @@ func acked(data []byte) (uint64, error) {
 		return 0, errRefused
 	case codeIncomplete, codeTooMany:
 		return 0, errDropped
+	case codeExceeded, codeNoResources, codeNoStorage, codeStoreFailed:
+		return 0, errFull(ack.Error)
 	}
 	return 0, ack.Error
 }
