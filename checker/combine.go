@@ -31,7 +31,7 @@ func (t *tally) longest() Per {
 }
 
 // combineLimits is step 5 for metered features, pools and seats.
-func (t *tally) combineLimits(v *verdict) {
+func (t *tally) combineLimits(v *verdict) limits {
 	l := limits{longest: t.longest()}
 	first := true
 	var w walk
@@ -52,13 +52,14 @@ func (t *tally) combineLimits(v *verdict) {
 		}
 	}
 	if t.held.Feature.Type != Metered {
-		return
+		return l
 	}
 	if t.held.Use.GrantActive {
 		v.d.Grants = max(0, t.held.Use.GrantLeft)
 	}
 	_, v.d.ResetsAt = PeriodEnd(l.longest, l.anchored, l.anchor, t.now)
 	t.overrun(v, l)
+	return l
 }
 
 func (t *tally) addLimit(d *Decision, limit int64) {

@@ -7,6 +7,7 @@ type Ask struct {
 	Environment []byte
 	Version     []byte // semver
 	Quantity    int64  // at least 0
+	Anywhere    bool   // subscriptions match whatever environment, version or device would have to be named
 	Value       Value  // config: the value to be covered; the zero Value: none. Made by Feature.ParseValue
 	Scratch     []byte // room for a value that has to be put together (a union); Decide appends to it
 }

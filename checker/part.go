@@ -153,6 +153,8 @@ func (t *tally) judge(p *part, now int64) {
 		p.state = TrialExpired
 	case ph.endsAt != 0 && now >= satAdd(ph.endsAt, ph.grace):
 		p.state = Expired
+	case t.ask.Anywhere:
+		p.begin(now)
 	case ph.environments != nil && !t.inEnvironment(ph.environments):
 		p.state = EnvironmentNotAllowed
 	case ph.versions != nil && !t.atVersion(ph.versions):
@@ -160,10 +162,16 @@ func (t *tally) judge(p *part, now int64) {
 	case ph.flags&phaseLock != 0 && !(t.held.Use.DeviceActive && len(t.ask.Device) > 0):
 		p.state = DeviceNotActivated
 	default:
-		p.state = Undecided
-		p.inGrace = ph.endsAt != 0 && now >= ph.endsAt || ph.status() == PastDue
-		p.onTrial = !p.inGrace && trialing && now < ph.trialEndsAt
+		p.begin(now)
 	}
+}
+
+// begin says that the subscription is live at a moment, and how.
+func (p *part) begin(now int64) {
+	ph := &p.phase
+	p.state = Undecided
+	p.inGrace = ph.endsAt != 0 && now >= ph.endsAt || ph.status() == PastDue
+	p.onTrial = !p.inGrace && ph.status() == Trialing && now < ph.trialEndsAt
 }
 
 func (t *tally) inEnvironment(list []byte) bool {

@@ -1,0 +1,85 @@
+package checker
+
+// Terms are what the consumption of a metered feature is counted against at a moment.
+type Terms struct {
+	Limit     int64 // of the period, grants not included
+	Overdraft int64
+	Rollover  int64 // how much of what is left moves into the next period
+	Soft      bool  // no consumption is refused for its quantity: soft, unlimited or advisory
+	Unlimited bool
+	Chunked   bool // every counted allowance may be counted in pre-debited pieces
+	Per       Per  // Never where no allowance has a period
+	Anchored  bool
+	Anchor    int64 // unix milliseconds; counts if Anchored
+	Since     int64 // unix milliseconds: the earliest start of the counted subscriptions; 0: none is
+	Until     int64 // unix milliseconds: when a subscription changes by itself next; 0: none will
+}
+
+// Counted answers the terms at now. It is false where Decide denies whatever the quantity: nothing is counted against a
+// customer that does not hold the feature.
+func Counted(h *Held, ask *Ask, now int64) (Terms, bool) {
+	if h.Record == nil || h.Feature == nil || h.Feature.Type != Metered {
+		return Terms{}, false
+	}
+	var d Decision
+	d.Type = Metered
+	t := tally{held: h, ask: ask, now: now}
+	t.decide(&d)
+	if !d.Allowed && d.Reason != LimitReached && d.Reason != Stale {
+		return Terms{}, false
+	}
+	v := verdict{d: &Decision{Type: Metered}}
+	l := t.combineLimits(&v)
+	out := Terms{Limit: v.d.Limit, Overdraft: l.overdraft, Unlimited: v.d.Unlimited, Per: l.longest,
+		Anchored: l.anchored,
+		Soft: l.soft || v.d.Unlimited || v.advisory || h.Feature.Advisory}
+	if out.Anchored {
+		out.Anchor = l.anchor
+	}
+	if out.Per == NoPer {
+		out.Per = Never
+	}
+	t.nuances(&out, l.longest)
+	out.Until = t.nextChange()
+	return out, true
+}
+
+// nuances are what only those want to know who count.
+func (t *tally) nuances(out *Terms, longest Per) {
+	out.Chunked = true
+	var w walk
+	for p := t.each(&w); p != nil; p = t.each(&w) {
+		if out.Since == 0 || p.startsAt < out.Since {
+			out.Since = p.startsAt
+		}
+		if own := p.own(); own != nil && t.kept(p, longest) {
+			out.Chunked = out.Chunked && own.Chunked
+			out.Rollover = satAdd(out.Rollover, own.Rollover)
+		}
+	}
+	out.Chunked = out.Chunked && out.Since != 0
+}
+
+// nextChange is the first time after now at which any subscription becomes another one by itself; 0: none does.
+func (t *tally) nextChange() int64 {
+	next := int64(0)
+	sooner := func(at int64) {
+		if at > t.now && (next == 0 || at < next) {
+			next = at
+		}
+	}
+	_, _, _, subs := t.held.Record.header()
+	subs.uvarint()
+	for len(subs.b) > 0 && !subs.bad {
+		var p part
+		t.read(subs.bytes(), &p)
+		sooner(p.startsAt)
+		sooner(p.phase.trialEndsAt)
+		sooner(p.phase.endsAt)
+		sooner(satAdd(p.phase.endsAt, p.phase.grace))
+		if later := (reader{b: p.phases}); len(p.phases) > 0 {
+			sooner(phaseFromOf(later.bytes()))
+		}
+	}
+	return next
+}
