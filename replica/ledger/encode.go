@@ -14,6 +14,7 @@ const (
 	accountVersion = 1
 	reportVersion  = 1
 	awardVersion   = 1
+	totalsVersion  = 1
 )
 
 // ErrDamaged is wrapped by errors of bytes that are not what a ledger wrote; ErrNewer by those that a newer version

@@ -52,7 +52,9 @@ func samples() map[string][]byte {
 	r := a.Report(ann)
 	w := Award{Epoch: 2, Turn: 5, Calendar: a.Calendar, Span: a.Entries[0].Span,
 		Lines: []Line{{ann, Source{}, sampleVector(1)}}, Standing: a.Standing, Funds: a.Funds}
-	return map[string][]byte{"book": AppendBook(nil, sampleBook()), "account": AppendAccount(nil, a),
+	totals := Totals{Epoch: 2, Turn: 5, Calendar: a.Calendar, Span: a.Entries[0].Span, Used: 9, Out: 3, Rolled: 1, At: 77,
+		Grants: []Balance{{"g", 1, Forever, 50, 4}}, Shares: []Share{{ann, 5, 2}}}
+	return map[string][]byte{"totals": AppendTotals(nil, &totals), "book": AppendBook(nil, sampleBook()), "account": AppendAccount(nil, a),
 		"report": AppendReport(nil, &r), "award": AppendAward(nil, &w)}
 }
 
@@ -107,6 +109,8 @@ func decodeAny(name string, data []byte) error {
 		_, err = DecodeBook(data)
 	case "account":
 		_, err = DecodeAccount(data)
+	case "totals":
+		_, err = DecodeTotals(data)
 	case "report":
 		_, err = DecodeReport(data)
 	default:

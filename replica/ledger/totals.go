@@ -1,0 +1,154 @@
+package ledger
+
+// Totals are what every sidecar is told of one customer and one feature: all that is used of the open period, and what
+// of it each holder has told, so that a holder can put what it knows better in the place of its own share.
+type Totals struct {
+	Epoch    uint64
+	Turn     uint64
+	Calendar Calendar
+	Span     Span
+	Used     int64 // what counts against the limit, doubtful units included
+	Out      int64 // rights that are held and not known to be spent
+	Rolled   int64 // what of the period before may be used besides
+	Grants   []Balance
+	Shares   []Share
+	At       int64 // when they were made
+}
+
+// A Balance is what a grant adds to the limit of the open period.
+type Balance struct {
+	Grant       string
+	From, Until int64
+	Room        int64 // while it is active: its amount without what other periods hold and spent
+	Here        int64 // once it is not: what this period spent of it
+}
+
+// A Share is what of the totals is one holder's.
+type Share struct {
+	Holder HolderID
+	Used   int64
+	Out    int64
+}
+
+// Totals sums the period at now up. Nobody needs to have used anything in it.
+func (b *Book) Totals(now int64) Totals {
+	t := Totals{Epoch: b.Epoch, Turn: b.Turn, Calendar: b.Calendar, Span: b.Calendar.At(now), At: now}
+	p := b.period(t.Span.Start)
+	if p == nil {
+		p = &Period{Span: t.Span}
+		for i := range b.Holders {
+			if h := &b.Holders[i]; h.implied(t.Span.Start) > 0 {
+				p.Lines = append(p.Lines, h.standingLine(h.implied(t.Span.Start)))
+			}
+		}
+	}
+	t.Rolled = p.Rolled
+	for i := range p.Lines {
+		t.share(&p.Lines[i])
+	}
+	for i := range p.Settled {
+		t.Used = add(t.Used, p.Settled[i].Spent())
+	}
+	for i := range b.Grants {
+		t.Grants = append(t.Grants, b.balance(&b.Grants[i], p))
+	}
+	return t
+}
+
+// share adds a line to the sums and to its holder's share.
+func (t *Totals) share(l *Line) {
+	out := int64(0)
+	if l.Source.backed() {
+		out = l.Free()
+	}
+	t.Used, t.Out = add(t.Used, l.Spent()), add(t.Out, out)
+	for i := range t.Shares {
+		if s := &t.Shares[i]; s.Holder == l.Holder {
+			s.Used, s.Out = s.Used+l.Spent(), s.Out+out
+			return
+		}
+	}
+	t.Shares = append(t.Shares, Share{l.Holder, l.Spent(), out})
+}
+
+func (b *Book) balance(g *Grant, p *Period) Balance {
+	src := Source{Topup, g.ID}
+	live, spent := p.live(src)+p.charged(src), p.used(src)+p.charged(src)
+	return Balance{Grant: g.ID, From: g.From, Until: g.Until, Room: max(0, g.Amount-(b.grantLive(g)-live)), Here: spent}
+}
+
+// Others is what other holders than one used, and what they hold and have not told to be spent.
+func (t *Totals) Others(id HolderID) (used, out int64) {
+	used, out = t.Used, t.Out
+	for i := range t.Shares {
+		if s := &t.Shares[i]; s.Holder == id {
+			used, out = used-s.Used, out-s.Out
+		}
+	}
+	return used, out
+}
+
+// A Usage is what became of one period, for people and bills.
+type Usage struct {
+	Span    Span
+	Used    int64 // billed
+	Overage int64 // of it, beyond limit, what rolled over and grants
+	Limit   int64
+	Doubt   int64 // units that may have been used: chunks that a crash cut off, and rights of holders that are silent
+}
+
+// Usage sums a period up. Rights that are held count as doubtful once the period has ended.
+func (p *Period) Usage(now int64) Usage {
+	u := Usage{Span: p.Span, Limit: p.Terms.Limit}
+	paid, held := int64(0), int64(0)
+	each := func(src Source, v Vector) {
+		u.Used, u.Doubt = add(u.Used, v.Net()), add(u.Doubt, v.Doubt)
+		if src.Kind == Rollover || src.Kind == Topup {
+			paid = add(paid, v.Net())
+		}
+		if src.backed() {
+			held = add(held, v.Free())
+		}
+	}
+	for i := range p.Lines {
+		each(p.Lines[i].Source, p.Lines[i].Vector)
+	}
+	for i := range p.Settled {
+		each(p.Settled[i].Source, p.Settled[i].Vector)
+	}
+	for _, c := range p.Charges {
+		paid = add(paid, c.Units)
+	}
+	u.Overage = max(0, u.Used-paid-p.Terms.Limit)
+	if p.End <= now {
+		u.Doubt = add(u.Doubt, held)
+	}
+	return u
+}
+
+// AppendTotals appends the encoding of totals to dst.
+func AppendTotals(dst []byte, t *Totals) []byte { return write(dst, totalsVersion, t, (*codec).totals) }
+
+// DecodeTotals reads totals.
+func DecodeTotals(data []byte) (*Totals, error) { return read(data, totalsVersion, (*codec).totals) }
+
+func (c *codec) totals(t *Totals) {
+	c.uint(&t.Epoch)
+	c.uint(&t.Turn)
+	c.calendar(&t.Calendar)
+	c.span(&t.Span)
+	for _, n := range []*int64{&t.Used, &t.Out, &t.Rolled, &t.At} {
+		c.int(n)
+	}
+	list(c, &t.Grants, func(c *codec, g *Balance) {
+		c.text(&g.Grant)
+		for _, n := range []*int64{&g.From, &g.Until, &g.Room, &g.Here} {
+			c.int(n)
+		}
+	})
+	list(c, &t.Shares, func(c *codec, s *Share) {
+		c.fixed(s.Holder[:])
+		c.int(&s.Used)
+		c.int(&s.Out)
+	})
+}
