@@ -13,6 +13,7 @@ const (
 	bookVersion    = 1
 	accountVersion = 1
 	reportVersion  = 1
+	askVersion     = 1
 	awardVersion   = 1
 	totalsVersion  = 1
 )
@@ -45,6 +46,12 @@ func AppendReport(dst []byte, r *Report) []byte { return write(dst, reportVersio
 
 // DecodeReport reads a report.
 func DecodeReport(data []byte) (*Report, error) { return read(data, reportVersion, (*codec).report) }
+
+// AppendAsk appends the encoding of an ask to dst.
+func AppendAsk(dst []byte, a *Ask) []byte { return write(dst, askVersion, a, (*codec).ask) }
+
+// DecodeAsk reads an ask.
+func DecodeAsk(data []byte) (*Ask, error) { return read(data, askVersion, (*codec).ask) }
 
 // AppendAward appends the encoding of an award to dst.
 func AppendAward(dst []byte, w *Award) []byte { return write(dst, awardVersion, w, (*codec).award) }
@@ -213,6 +220,14 @@ func (c *codec) report(r *Report) {
 		c.source(&l.Source)
 		c.vector(&l.Vector)
 	})
+}
+
+func (c *codec) ask(a *Ask) {
+	c.fixed(a.Holder[:])
+	c.uint(&a.Epoch)
+	for _, n := range []*int64{&a.Period, &a.Target, &a.Standing, &a.Until} {
+		c.int(n)
+	}
 }
 
 func (c *codec) award(w *Award) {

@@ -54,7 +54,8 @@ func samples() map[string][]byte {
 		Lines: []Line{{ann, Source{}, sampleVector(1)}}, Standing: a.Standing, Funds: a.Funds}
 	totals := Totals{Epoch: 2, Turn: 5, Calendar: a.Calendar, Span: a.Entries[0].Span, Used: 9, Out: 3, Rolled: 1, At: 77,
 		Grants: []Balance{{"g", 1, Forever, 50, 4}}, Shares: []Share{{ann, 5, 2}}}
-	return map[string][]byte{"totals": AppendTotals(nil, &totals), "book": AppendBook(nil, sampleBook()), "account": AppendAccount(nil, a),
+	wish := Ask{Holder: ann, Epoch: 2, Period: 86_400_000, Target: 9, Standing: 3, Until: Forever}
+	return map[string][]byte{"ask": AppendAsk(nil, &wish), "totals": AppendTotals(nil, &totals), "book": AppendBook(nil, sampleBook()), "account": AppendAccount(nil, a),
 		"report": AppendReport(nil, &r), "award": AppendAward(nil, &w)}
 }
 
@@ -109,6 +110,8 @@ func decodeAny(name string, data []byte) error {
 		_, err = DecodeBook(data)
 	case "account":
 		_, err = DecodeAccount(data)
+	case "ask":
+		_, err = DecodeAsk(data)
 	case "totals":
 		_, err = DecodeTotals(data)
 	case "report":
