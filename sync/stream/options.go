@@ -18,6 +18,7 @@ const (
 	embedStore  = 1 << 40 // what all streams of an embedded server may reserve; the disk is the real limit
 	maxMessage  = 8 << 20
 	defaultSize = 16 << 30
+	totalsSize  = 2 << 30
 	leastSize   = 512 << 20 // what a log is made with at least, unless another size was asked for
 )
 
@@ -31,11 +32,14 @@ const (
 // tombstoneTTL is how long the log remembers that a document is gone.
 const tombstoneTTL = 30 * 24 * time.Hour
 
+// Totals is the log of what can be computed again: it is not synced, and may lose what was written last.
+const Totals = "totals"
+
 // Options say which log to open. URL and Name are required.
 type Options struct {
 	URL   string // of NATS; several are separated by commas
 	Creds string // file with NATS credentials, or a user and a password; empty: none
-	Name  string // docs or books
+	Name  string // docs, books or Totals
 	// Epoch counts how often the log was begun anew, from 1; 0 stands for 1. It is a part of the stream's name, and
 	// revisions of a later epoch are above all of an earlier one.
 	Epoch uint32
@@ -68,8 +72,8 @@ func (o *Options) check() error {
 	switch {
 	case o.URL == "":
 		return errors.New("a log needs the URL of NATS")
-	case o.Name != "docs" && o.Name != "books":
-		return fmt.Errorf("a log is named docs or books, not %q", o.Name)
+	case o.Name != "docs" && o.Name != "books" && o.Name != Totals:
+		return fmt.Errorf("a log is named docs, books or totals, not %q", o.Name)
 	case o.Epoch > maxEpoch:
 		return fmt.Errorf("the last epoch is %d", maxEpoch)
 	}
@@ -95,7 +99,7 @@ func (o *Options) space() wire.Space {
 
 // config is what the stream must be like. Every line is a rule; DESIGN.md says why.
 func (o *Options) config() jetstream.StreamConfig {
-	return jetstream.StreamConfig{
+	c := jetstream.StreamConfig{
 		Name:               o.stream(),
 		Description:        "Sidegate: written by hubs only. Do not purge, edit or restore by hand; see DESIGN.md.",
 		Subjects:           []string{o.space().All()},
@@ -117,4 +121,9 @@ func (o *Options) config() jetstream.StreamConfig {
 		AllowAtomicPublish: true,
 		FirstSeq:           max(o.First, uint64(o.Epoch-1)<<epochBits+1),
 	}
+	if o.Name == Totals { // entries of one document each, for which the server need not sync
+		c.PersistMode, c.AllowAtomicPublish = jetstream.AsyncPersistMode, false
+		c.MaxBytes = or(o.MaxBytes, totalsSize)
+	}
+	return c
 }
