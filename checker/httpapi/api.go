@@ -134,7 +134,7 @@ func (a *API) Handler(ctx *fasthttp.RequestCtx) {
 	case "/v1/explain":
 		a.serve(ctx, apiExplain, query)
 	case "/v1/status":
-		a.status(ctx)
+		a.status(ctx, query)
 	default:
 		if _, ok := between(path, "/v1/customers/", "/entitlements"); ok {
 			a.serve(ctx, apiEntitlements, query)
@@ -208,8 +208,9 @@ func (a *API) read(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bo
 		return w.readQuery(query)
 	case !ctx.IsPost():
 		return trouble{status: 405, code: "method_not_allowed", detail: "use GET or POST"}, false
-	case len(query) > 0:
-		return badRequest("", "a POST names everything in its body; the query string must be empty"), false
+	}
+	if t, ok := emptyQuery(query); !ok {
+		return t, false
 	}
 	return w.readBody(ctx.Request.Body())
 }
@@ -218,7 +219,7 @@ func (a *API) check(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, b
 	if t, ok := a.read(ctx, w, query); !ok {
 		return t, false
 	}
-	view, t, ok := a.view(ctx, w.ask.minRevision, w.ask.waitMs)
+	view, t, ok := a.view(ctx, &w.ask)
 	if !ok {
 		return t, false
 	}
@@ -271,15 +272,15 @@ func (a *API) hold(w *work, view *index.View, now int64) (trouble, bool) {
 func (a *API) age(now int64) int64 { return max(0, now-a.o.Source.Heard()) }
 
 // view is the newest view, at least of a revision that the caller waits for.
-func (a *API) view(ctx *fasthttp.RequestCtx, revision uint64, waitMs int64) (*index.View, trouble, bool) {
+func (a *API) view(ctx *fasthttp.RequestCtx, k *ask) (*index.View, trouble, bool) {
 	if !a.isLoaded() {
 		return nil, notLoaded, false
 	}
 	view := a.o.Source.Index().Load()
-	if view.Revision() >= revision {
+	if view.Revision() >= k.minRevision {
 		return view, trouble{}, true
 	}
-	return a.await(ctx, revision, waitMs)
+	return a.await(ctx, k)
 }
 
 func (a *API) isLoaded() bool {

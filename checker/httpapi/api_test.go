@@ -99,7 +99,7 @@ func TestBadRequestsNameTheFieldAndTheRemedy(t *testing.T) {
 		"too many checks":      {"POST", "/v1/checks", `{"checks":[` + strings.Repeat(`{},`, 100_000) + `{}]}`, 400, "more than 1000 items"},
 		"checks of one":        {"POST", "/v1/checks", `{"checks":{}}`, 400, "checks: it must be a list"},
 		"no checks":            {"POST", "/v1/checks", `{}`, 400, "checks: it is missing"},
-		"a query for a POST":   {"POST", "/v1/check?customer=a", `{"customer":"a","feature":"sso"}`, 400, "query string must be empty"},
+		"a query for a POST":   {"POST", "/v1/check?customer=a", `{"customer":"a","feature":"sso"}`, 400, "customer: this call takes nothing in its query string"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, got := do(t, tc.method, base+tc.target, tc.body)

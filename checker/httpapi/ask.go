@@ -71,6 +71,21 @@ func unknownField(name []byte) trouble {
 	return badRequest(string(bytes.ToValidUTF8(name, []byte("?"))), "this field is not known here")
 }
 
+// emptyQuery refuses a query string where everything stands elsewhere.
+func emptyQuery(query []byte) (trouble, bool) {
+	for len(query) > 0 {
+		var pair []byte
+		if pair, query = cut(query, '&'); len(pair) == 0 {
+			continue
+		}
+		name, _ := cut(pair, '=')
+		t := unknownField(name)
+		t.detail = "this call takes nothing in its query string"
+		return t, false
+	}
+	return trouble{}, true
+}
+
 // begin makes an ask with what is assumed.
 func (k *ask) begin() {
 	*k = ask{waitMs: defaultWait}

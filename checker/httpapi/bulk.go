@@ -17,14 +17,14 @@ func (a *API) checks(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if !ctx.IsPost() {
 		return wrongMethod(ctx, fasthttp.MethodPost), false
 	}
-	if len(query) > 0 {
-		return badRequest("", "a POST names everything in its body; the query string must be empty"), false
+	if t, ok := emptyQuery(query); !ok {
+		return t, false
 	}
 	b := bulk{w: w}
 	if t, ok := b.read(ctx.Request.Body()); !ok {
 		return t, false
 	}
-	view, t, ok := a.view(ctx, b.minRevision, b.waitMs)
+	view, t, ok := a.awaitAll(ctx, b.asks)
 	if !ok {
 		return t, false
 	}
@@ -37,6 +37,9 @@ func (a *API) checks(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 		}
 		w.ask = b.asks[i].ask
 		t, ok := b.asks[i].trouble, b.asks[i].trouble.status == 0
+		if ok && w.ask.minRevision > view.Revision() {
+			t, ok = notReached(view, &w.ask).of(i), false
+		}
 		if ok {
 			if t, ok = a.decide(w, view, now); !ok {
 				t = t.of(i)
@@ -67,10 +70,8 @@ func appendTrouble(out []byte, t trouble) []byte {
 
 // A bulk is a request with many asks.
 type bulk struct {
-	w           *work
-	asks        []bulkItem
-	minRevision uint64
-	waitMs      int64
+	w    *work
+	asks []bulkItem
 }
 
 // A bulkItem is an ask, or what is wrong with it.
@@ -80,7 +81,6 @@ type bulkItem struct {
 }
 
 func (b *bulk) read(body []byte) (trouble, bool) {
-	b.waitMs = defaultWait
 	// A text that is no UTF-8 spoils its own item only; checkID finds it.
 	s := scanner{b: body, w: b.w}
 	if !s.eat('{') {
@@ -143,8 +143,6 @@ func (b *bulk) item(raw []byte, at int) bulkItem {
 	if !ok {
 		item.trouble = t.of(at)
 	}
-	b.minRevision = max(b.minRevision, item.ask.minRevision)
-	b.waitMs = max(b.waitMs, item.ask.waitMs)
 	return item
 }
 
@@ -159,7 +157,7 @@ func (a *API) entitlements(ctx *fasthttp.RequestCtx, w *work, query []byte) (tro
 	if !ok {
 		return t, false
 	}
-	view, t, ok := a.view(ctx, asked.minRevision, asked.waitMs)
+	view, t, ok := a.view(ctx, &asked)
 	if !ok {
 		return t, false
 	}
@@ -194,9 +192,11 @@ func (w *work) aboutCustomer(customer, query []byte) (ask, trouble, bool) {
 	if t, ok := checkID(fieldCustomer, text); !ok {
 		return ask{}, t, false
 	}
-	t, ok := w.readQuery(query)
-	if ok || w.ask.seen&(1<<fieldCustomer|1<<fieldFeature|1<<fieldValue) != 0 {
-		return ask{}, badRequest("", "customer, feature and value have no place in this query"), false
+	t, _ := w.readQuery(query)
+	for _, field := range []int{fieldCustomer, fieldFeature, fieldValue} {
+		if w.ask.seen&(1<<field) != 0 {
+			return ask{}, badRequest(fieldNames[field], "it has no place in this query"), false
+		}
 	}
 	if t.field != "customer" { // missing is what it should be
 		return ask{}, t, false
@@ -231,7 +231,7 @@ func (a *API) explain(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble,
 	if t, ok := a.read(ctx, w, query); !ok {
 		return t, false
 	}
-	view, t, ok := a.view(ctx, w.ask.minRevision, w.ask.waitMs)
+	view, t, ok := a.view(ctx, &w.ask)
 	if !ok {
 		return t, false
 	}

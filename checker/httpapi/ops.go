@@ -174,9 +174,13 @@ type alarmReport struct {
 	Remedy string `json:"remedy"`
 }
 
-func (a *API) status(ctx *fasthttp.RequestCtx) {
+func (a *API) status(ctx *fasthttp.RequestCtx, query []byte) {
 	if !ctx.IsGet() && !ctx.IsHead() {
 		problem(ctx, wrongMethod(ctx, fasthttp.MethodGet))
+		return
+	}
+	if t, ok := emptyQuery(query); !ok {
+		problem(ctx, t)
 		return
 	}
 	s := a.o.Source.Status()

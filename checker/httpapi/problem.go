@@ -1,15 +1,11 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/valyala/fasthttp"
-
-	"github.com/sidegate/sidegate/checker/index"
 )
 
 // A trouble is an answer that is no decision.
@@ -25,6 +21,8 @@ var (
 		detail: "this sidecar has no snapshot yet; ask again once /readyz says so"}
 	notFollowed = trouble{status: 503, code: "customer_not_followed",
 		detail: "this sidecar follows other groups of customers; ask one that follows this customer's group"}
+	stopping = trouble{status: 503, code: "overloaded",
+		detail: "this sidecar is stopping and waits for no revision any more; ask again in a moment, or another one"}
 )
 
 func badRequest(field, detail string) trouble {
@@ -60,6 +58,9 @@ func problem(ctx *fasthttp.RequestCtx, t trouble) {
 	if t.status == fasthttp.StatusMethodNotAllowed && len(ctx.Response.Header.Peek("Allow")) == 0 {
 		ctx.Response.Header.Set("Allow", "GET, POST")
 	}
+	if t.code == stopping.code {
+		ctx.Response.Header.Set("Retry-After", "1")
+	}
 	ctx.SetBody(body)
 }
 
@@ -88,21 +89,3 @@ func answer(ctx *fasthttp.RequestCtx, body []byte) {
 }
 
 var jsonType = []byte("application/json")
-
-// Waiting for a revision, in milliseconds.
-const (
-	defaultWait = 100
-	maxWait     = 30_000
-)
-
-// await waits for a revision.
-func (a *API) await(ctx *fasthttp.RequestCtx, revision uint64, waitMs int64) (*index.View, trouble, bool) {
-	wait, cancel := context.WithTimeout(ctx, time.Duration(waitMs)*time.Millisecond)
-	defer cancel()
-	if err := a.o.Source.Index().Wait(wait, revision); err != nil {
-		return nil, trouble{status: 409, code: "revision_not_reached", detail: fmt.Sprintf(
-			"this sidecar is at revision %d and did not reach %d within %d ms; ask again, or with a larger wait_ms",
-			a.o.Source.Index().Load().Revision(), revision, waitMs)}, false
-	}
-	return a.o.Source.Index().Load(), trouble{}, true
-}
