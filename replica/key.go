@@ -14,6 +14,10 @@ const (
 	KindCustomer = "customer"
 	KindToken    = "token"
 	KindMeta     = "meta"
+	KindLedger   = "ledger"  // the book of a customer and a feature
+	KindHistory  = "history" // what became of periods that books keep no more
+	KindFleet    = "fleet"   // a holder
+	KindTotals   = "totals"  // what sidecars are told of a book
 )
 
 // DefaultGroup is the group of a customer that names none.
@@ -39,6 +43,26 @@ func CustomerKey(group, id string) string {
 func PlanKey(plan string, version uint32) string {
 	return KindPlan + "/" + plan + "/" + strconv.FormatUint(uint64(version), 10)
 }
+
+// CountKey is the key of a document about a customer and a feature. An empty group is none, not the default one.
+func CountKey(kind, group, customer, feature string) string {
+	if group != "" {
+		kind += "@" + group
+	}
+	return kind + "/" + slashless.Replace(customer) + "/" + slashless.Replace(feature)
+}
+
+// ParseCount takes the id of such a document apart.
+func ParseCount(id string) (customer, feature string, ok bool) {
+	customer, feature, ok = strings.Cut(id, "/")
+	return slashed.Replace(customer), slashed.Replace(feature), ok && !strings.Contains(feature, "/")
+}
+
+// Ids of which one follows another must not have what stands between them.
+var (
+	slashless = strings.NewReplacer("/", "%2F", "%", "%25")
+	slashed   = strings.NewReplacer("%2F", "/", "%25", "%")
+)
 
 // ParseKey takes a key apart. A key without a slash is a kind alone.
 func ParseKey(key string) Key {
