@@ -57,7 +57,11 @@ func (t *tally) combineLimits(v *verdict) limits {
 	if t.held.Use.GrantActive {
 		v.d.Grants = max(0, t.held.Use.GrantLeft)
 	}
+	v.d.Grants = satAdd(v.d.Grants, max(0, t.held.Use.Rolled))
 	_, v.d.ResetsAt = PeriodEnd(l.longest, l.anchored, l.anchor, t.now)
+	if at := t.held.Use.ResetsAt; at != 0 {
+		v.d.ResetsAt = at
+	}
 	t.overrun(v, l)
 	return l
 }

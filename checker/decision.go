@@ -17,6 +17,8 @@ type Use struct {
 	Used         int64 // metered: units in the current period; pool and seat: units taken
 	GrantLeft    int64 // metered: what active grants still hold, in units
 	GrantActive  bool  // an active grant names the feature
+	Rolled       int64 // metered: what of the period before may be used besides
+	ResetsAt     int64 // metered: when the period that is counted ends, in unix milliseconds; 0: as the documents say
 	UserSeated   bool  // named seat: Ask.User has one
 	DeviceActive bool  // Ask.Device is activated on the subscriptions that lock devices
 	UnseenMax    int64 // rights granted to others and not reported yet

@@ -40,8 +40,16 @@ func localName(file *ast.File, pkg string) string {
 	return pkg
 }
 
+func importsPackage(file *ast.File, pkg string) bool {
+	return slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"`+pkg+`"` })
+}
+
+// awake lets nobody sleep but those whose time is virtual.
 func awake(r *room, say sayer) {
 	for _, s := range r.files {
+		if s.test && importsPackage(s.file, "testing/synctest") {
+			continue
+		}
 		for at := range uses(s, "time", "Sleep") {
 			say(at, "wait for what is to happen, not for time to pass")
 		}

@@ -38,10 +38,11 @@ var house = []place{
 	{"checker/catalog", ground, "checker", ""},
 	{"replica", ground, "", "replica/logtest"},
 	{"replica/ledger", ground, "checker", ""},
-	{"sync/wire", ground, "replica", ""},
+	{"sync/wire", ground, "replica replica/ledger", ""},
 	{"sync/text", ground, "checker/catalog", ""},
 	{"checker/index", memory, "checker", ""},
 	{"replica/follow", follower, "checker checker/catalog checker/index replica", "replica/disk"},
+	{"replica/meter", follower, "checker replica replica/ledger sync/wire", ""},
 	{"checker/httpapi", adapter, "checker checker/index replica/follow", "checker/catalog"},
 	{"replica/disk", adapter, "replica", "checker"},
 	{"replica/logtest", adapter, "replica", ""},
@@ -69,7 +70,7 @@ var libraries = map[string]string{
 	"golang.org/x/term":              "cmd/sidegate",
 	"golang.org/x/sys":               "bench replica/disk",
 
-	"golang.org/x/sync": "bench cmd/sidegate replica/follow replica/logtest replica/site sync/hub sync/stream",
+	"golang.org/x/sync": "bench cmd/sidegate replica/follow replica/logtest replica/meter replica/site sync/hub sync/stream",
 }
 
 // rowOf is the row of a package.

@@ -1,0 +1,143 @@
+package meter
+
+import (
+	"sync"
+
+	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/ledger"
+)
+
+// An account is one customer and one feature. Its lock is taken before the meter's.
+type account struct {
+	key string
+
+	mu       sync.Mutex
+	led      ledger.Account
+	durable  []byte // led as the vault has it; nil: the vault has none
+	version  uint64 // grows with every change of led
+	saved    uint64 // the version that the vault has
+	told     uint64 // the version that the hub is known to have
+	out      bool   // an exchange about it is under way
+	broken   bool   // led is ahead of a vault that took nothing; whoever comes next makes it what the vault has
+	rule     ledger.Rule
+	totals   *ledger.Totals
+	chunk    chunk
+	prior    *chunk // that the vault has and led has no more, as long as the vault has not been told
+	demand   demand
+	wanted   int64         // rights that somebody waits for; 0: nobody does
+	soon     bool          // rights will be missed soon
+	asked    int64         // unix milliseconds of the last ask
+	room     int64         // what was left of the limit at the last decision
+	denied   string        // why the hub granted nothing when it was asked last; empty: it did
+	answered chan struct{} // closed, and made anew, when the hub has answered
+}
+
+// A chunk is what was pre-debited and is consumed from memory.
+type chunk struct {
+	span ledger.Span
+	src  ledger.Source
+	left int64  // units of it that were not consumed
+	used int64  // consumed and not settled yet
+	in   *batch // that wrote it; nothing of the chunk is consumed before
+}
+
+// span is the period at a time: by the hub's calendar, by the rule of the last consumption, or after a restart by what
+// was counted.
+func (a *account) span(now int64) ledger.Span {
+	if len(a.led.Calendar) == 0 && a.rule == (ledger.Rule{}) {
+		for i := range a.led.Entries {
+			if s := a.led.Entries[i].Span; s.Start <= now && now < s.End {
+				return s
+			}
+		}
+	}
+	return a.led.Span(a.rule, now)
+}
+
+// use is what a decision has to know, for the period that an account is in.
+func (a *account) use(id ledger.HolderID, now int64) (u checker.Use, span ledger.Span) {
+	span = a.span(now)
+	u.HeldRights = a.led.Free(span, now)
+	own := a.led.Used(span)
+	if a.chunk.span.Start == span.Start {
+		own -= a.chunk.left
+		if a.chunk.src.Kind != ledger.Unbacked {
+			u.HeldRights += a.chunk.left
+		}
+	}
+	u.Used = own
+	if span.End != ledger.Forever {
+		u.ResetsAt = span.End
+	}
+	if t := a.totals; t != nil && t.Span.Start == span.Start {
+		used, out := t.Others(id)
+		u.Used += used
+		u.UnseenMax = out
+		u.Rolled = t.Rolled
+		u.TotalsAge = max(0, now-t.At)
+		a.grants(&u, now)
+	} else if t != nil {
+		u.TotalsAge = max(0, now-t.At)
+		a.grants(&u, now)
+	}
+	return u, span
+}
+
+// grants adds what grants are worth: what is left of the active ones, and what this period spent of the others.
+func (a *account) grants(u *checker.Use, now int64) {
+	for i := range a.totals.Grants {
+		g := &a.totals.Grants[i]
+		if g.From <= now && now < g.Until {
+			u.GrantActive = true
+			u.GrantLeft += g.Room
+			continue
+		}
+		u.GrantLeft += g.Here
+	}
+}
+
+// mend makes the account what the vault has, after the vault took nothing. Of a chunk that the vault has, what was
+// consumed stays consumed.
+func (a *account) mend() {
+	if !a.broken {
+		return
+	}
+	a.broken = false
+	a.led = ledger.NewAccount()
+	if led, err := ledger.DecodeAccount(a.durable); err == nil { // it was encoded here; nil: the vault has none
+		a.led = *led
+	}
+	a.version++
+	if a.prior != nil {
+		a.chunk, a.prior = *a.prior, nil
+	}
+	if !a.chunk.in.written() {
+		a.chunk = chunk{}
+	}
+	a.chunk.used = a.led.Chunk(a.chunk.span, a.chunk.src) - a.chunk.left
+}
+
+// settle counts what was consumed of the chunk.
+func (a *account) settle() {
+	c := &a.chunk
+	if c.used == 0 {
+		return
+	}
+	a.led.Settled(c.span, c.src, c.used, c.used)
+	c.used = 0
+	a.version++
+}
+
+// drop settles the chunk, and lets go of what is left of it.
+func (a *account) drop() {
+	a.settle()
+	if a.chunk.left > 0 {
+		a.led.Settled(a.chunk.span, a.chunk.src, a.chunk.left, 0)
+		a.version++
+	}
+	if a.chunk.in.written() && a.prior == nil {
+		gone := a.chunk
+		a.prior = &gone
+	}
+	a.chunk = chunk{}
+}

@@ -1,0 +1,263 @@
+package meter
+
+import (
+	"context"
+	"time"
+
+	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/ledger"
+)
+
+// retryAfter is when it makes sense to ask again for rights that were not to be had.
+const retryAfter = time.Second
+
+// A Request is one consumption. What Held and Ask borrow must stay as it is until Consume returns.
+type Request struct {
+	Customer string
+	Feature  string
+	Held     *checker.Held // Use is set here
+	Ask      *checker.Ask
+	Keyed    bool // Key and Payload count
+	Key      [16]byte
+	Payload  [16]byte
+	// Render writes what a repeated key is answered with; it counts if Keyed.
+	Render func(*checker.Decision) []byte
+}
+
+// A Result is what became of a request.
+type Result struct {
+	Decision   checker.Decision
+	Consumed   int64
+	Replayed   []byte        // the first answer of a repeated key; nothing was counted now
+	RetryAfter time.Duration // of RightsUnavailable: when to try again
+}
+
+// Consume decides, counts and waits until it is written down. An error means that nothing was counted.
+func (m *Meter) Consume(ctx context.Context, r *Request) (Result, error) {
+	if !r.Keyed {
+		return m.consume(ctx, r, nil)
+	}
+	p, answer, err := m.promise(ctx, r)
+	if err != nil || answer != nil {
+		return Result{Replayed: answer}, err
+	}
+	res, err := m.consume(ctx, r, p)
+	m.fulfil(r.Key, p)
+	return res, err
+}
+
+// consume asks for rights as long as the caller's patience lasts.
+func (m *Meter) consume(ctx context.Context, r *Request, p *promise) (Result, error) {
+	terms, counted := checker.Counted(r.Held, r.Ask, m.clock.read())
+	if !counted {
+		return Result{Decision: checker.Decide(r.Held, r.Ask, m.clock.read())}, nil
+	}
+	a := m.account(keyOf(r.Customer, r.Feature))
+	t := try{m: m, a: a, r: r, p: p, terms: terms}
+	res, err := t.run()
+	if err != nil || !t.short {
+		return res, err
+	}
+	return t.insist(ctx, res)
+}
+
+// insist tries again whenever the hub has answered, until the caller's patience is over.
+func (t *try) insist(ctx context.Context, res Result) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.m.o.Patience)
+	defer cancel()
+	for t.await(ctx) {
+		t.again = true
+		var err error
+		if res, err = t.run(); err != nil || !t.short {
+			return res, err
+		}
+	}
+	return unavailable(res), nil
+}
+
+// await waits for the hub's answer, and tells whether trying again makes sense.
+func (t *try) await(ctx context.Context) bool {
+	if t.m.o.Hub == nil {
+		return false
+	}
+	select {
+	case <-t.answered:
+	case <-ctx.Done():
+		return false
+	}
+	if !t.m.linked.Load() {
+		return false
+	}
+	if !t.again {
+		return true
+	}
+	pause := time.NewTimer(pauseBetween * time.Millisecond)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// unavailable is the answer where room is left that cannot be had here.
+func unavailable(res Result) Result {
+	d := &res.Decision
+	d.Allowed, d.Reason = false, checker.RightsUnavailable
+	return Result{Decision: *d, RetryAfter: retryAfter}
+}
+
+// A try is an attempt to consume.
+type try struct {
+	m        *Meter
+	a        *account
+	r        *Request
+	p        *promise
+	terms    checker.Terms
+	in       *batch // what has to be written before the caller is told; nil: nothing was consumed
+	again    bool   // rights were missing before
+	short    bool   // rights are missing, and were asked for
+	answered <-chan struct{}
+}
+
+// run decides and consumes, and waits until it is written down.
+func (t *try) run() (Result, error) {
+	t.in, t.short = nil, false
+	res, err := t.locked()
+	if err == nil && t.in != nil {
+		err = t.in.wait()
+	}
+	return res, err
+}
+
+func (t *try) locked() (Result, error) {
+	a, now := t.a, t.m.clock.read()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rule = ledger.Rule{Per: t.terms.Per, Anchored: t.terms.Anchored, Anchor: t.terms.Anchor}
+	span := a.span(now)
+	a.led.Open(span)
+	if a.chunk.span.Start != span.Start {
+		a.drop()
+	}
+	id := t.m.holder()
+	t.r.Held.Use, _ = a.use(id, now)
+	d := checker.Decide(t.r.Held, t.r.Ask, now)
+	res := Result{Decision: d}
+	q := max(0, t.r.Ask.Quantity)
+	if !d.Allowed {
+		return res, nil
+	}
+	if !t.again {
+		a.demand.add(q, now)
+	}
+	a.room = d.Remaining
+	chunked, no := t.spend(span, q, now)
+	switch {
+	case no != nil && no.Code == ledger.CodeShort:
+		t.short, t.answered = true, a.answered
+		t.m.want(a, q)
+		return res, nil
+	case no != nil:
+		return res, refused{no}
+	}
+	consumed(&res.Decision, q, a.led.Free(span, now)+a.chunk.left)
+	res.Consumed = q
+	return res, t.write(&res, chunked)
+}
+
+// spend takes q units of what the account has. chunked says that nothing of it has to be written.
+func (t *try) spend(span ledger.Span, q, now int64) (chunked bool, no *ledger.Refusal) {
+	a := t.a
+	if t.terms.Chunked {
+		if t.fromChunk(span, q, now) {
+			return true, nil
+		}
+		a.drop()
+	}
+	if t.terms.Soft {
+		return false, a.led.Count(span, q)
+	}
+	return false, a.led.Consume(span, q, now)
+}
+
+// chunkOf is how much is pre-debited for a consumption: some of what half a second needs, so that a crash leaves
+// little in doubt.
+func (a *account) chunkOf(q int64) int64 { return max(16*q, min(a.demand.perSecond()/2, 1<<16)) }
+
+// fromChunk consumes from memory.
+func (t *try) fromChunk(span ledger.Span, q, now int64) bool {
+	a, c := t.a, &t.a.chunk
+	soft := c.src.Kind == ledger.Unbacked
+	if c.span != span || soft != t.terms.Soft || c.left < q {
+		if !t.fill(span, q, now) {
+			return false
+		}
+	}
+	c.left -= q
+	c.used += q
+	if c.left < a.chunkOf(q)/4 && !t.terms.Soft {
+		t.m.wantSoon(a)
+	}
+	return true
+}
+
+// fill pre-debits another chunk.
+func (t *try) fill(span ledger.Span, q, now int64) bool {
+	a := t.a
+	a.drop()
+	n, src := a.chunkOf(q), ledger.Source{Kind: ledger.Unbacked}
+	if t.terms.Soft {
+		a.led.DebitUnbacked(span, n)
+	} else if src, n = a.led.Debit(span, n, now); n < q {
+		a.led.Settled(span, src, n, 0)
+		return false
+	}
+	in, err := t.m.join(a, nil)
+	if err != nil {
+		return false
+	}
+	a.chunk = chunk{span: span, src: src, left: n, in: in}
+	return true
+}
+
+// write has what was consumed written down.
+func (t *try) write(res *Result, chunked bool) (err error) {
+	var memory *Memory
+	if t.p != nil {
+		t.p.answer = t.r.Render(&res.Decision)
+		memory = &Memory{Key: t.r.Key, Payload: t.r.Payload, Answer: t.p.answer, At: t.m.clock.read()}
+	}
+	if chunked {
+		t.in = t.a.chunk.in
+		if memory != nil {
+			t.m.remember(memory, t.p)
+		}
+		return nil
+	}
+	if !t.terms.Soft {
+		t.m.wantSoon(t.a)
+	}
+	t.in, err = t.m.join(t.a, memory)
+	return err
+}
+
+// consumed makes a decision say how it stands after the consumption.
+func consumed(d *checker.Decision, q, held int64) {
+	if !d.Unlimited {
+		room := d.Remaining + d.Used - d.Overage // limit and grants, unless more is used
+		if d.Overage > 0 {
+			room = d.Used - d.Overage
+		}
+		d.Remaining = max(0, room-d.Used-q)
+		d.Overage = max(0, d.Used+q-room)
+	}
+	d.Used += q
+	d.Held = held
+}
+
+// refused is a consumption that the ledger cannot count.
+type refused struct{ no *ledger.Refusal }
+
+func (r refused) Error() string { return r.no.Why }

@@ -1,0 +1,303 @@
+package meter
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
+)
+
+const (
+	// ahead is for how long rights are asked for, and soonBelow how long those that are left may last before.
+	ahead     = 30 // seconds
+	soonBelow = 10 // seconds
+	// pauseBetween is the least time in milliseconds between two asks for the same account.
+	pauseBetween = 25
+	// standFor is how long standing rights are to last without a hub, in milliseconds.
+	standFor = 24 * 3600 * 1000
+	// most is how many accounts one exchange is about, and atOnce how many exchanges are under way.
+	most   = 512
+	atOnce = 4
+	// exchangeTimeout is how long a hub may take to answer.
+	exchangeTimeout = 5 * time.Second
+)
+
+// want has rights asked for that somebody waits for. The account is locked.
+func (m *Meter) want(a *account, q int64) {
+	a.wanted = max(a.wanted, q)
+	m.beckon(a)
+}
+
+// wantSoon has rights asked for before they are missed. The account is locked.
+func (m *Meter) wantSoon(a *account) {
+	now := m.clock.read()
+	span := a.span(now)
+	if a.led.Free(span, now)+a.chunk.left < soonBelow*a.demand.perSecond() && now-a.asked > 10*pauseBetween {
+		a.soon = true
+		m.beckon(a)
+	}
+}
+
+func (m *Meter) beckon(a *account) {
+	if m.o.Hub == nil {
+		return
+	}
+	m.mu.Lock()
+	m.waiting[a] = struct{}{}
+	m.mu.Unlock()
+	select {
+	case m.urge <- struct{}{}:
+	default:
+	}
+}
+
+// report exchanges with the hub until ctx ends: at once what somebody waits for, and every second what changed.
+func (m *Meter) report(ctx context.Context) {
+	tick := time.NewTicker(m.o.Every)
+	defer tick.Stop()
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	defer func() { _ = group.Wait() }() // exchanges end with ctx, and have no errors
+	for {
+		var all []*account
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.urge:
+			all = m.beckoned()
+		case <-tick.C:
+			all = m.changed()
+		}
+		for items := range m.portions(all) {
+			group.Go(func() error { return m.talk(ctx, items, exchangeTimeout) })
+		}
+	}
+}
+
+// beckoned are the accounts that want rights.
+func (m *Meter) beckoned() []*account {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]*account, 0, len(m.waiting))
+	for a := range m.waiting {
+		all = append(all, a)
+	}
+	clear(m.waiting)
+	return all
+}
+
+// changed tidies every account up, and lists those of which the hub does not know all that the vault has.
+func (m *Meter) changed() []*account {
+	now, linked := m.clock.read(), m.linked.Load()
+	var all []*account
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		version := a.version
+		a.settle()
+		a.tidy(now, linked)
+		if a.version != version {
+			_, _ = m.join(a, nil) // what cannot be written now will be tried again
+		}
+		if a.saved > a.told {
+			all = append(all, a)
+		}
+	})
+	return all
+}
+
+// An item is an account in an exchange.
+type item struct {
+	*account
+	version uint64 // that is told
+	wire.LeaseItem
+}
+
+// portions are exchanges about accounts.
+func (m *Meter) portions(all []*account) iter.Seq[[]item] {
+	return func(yield func([]item) bool) {
+		for part := range slices.Chunk(all, most) {
+			if items := m.compose(part); len(items) > 0 && !yield(items) {
+				return
+			}
+		}
+	}
+}
+
+// compose makes items of accounts; of those that an exchange is about already nothing is made.
+func (m *Meter) compose(all []*account) []item {
+	if m.o.Hub == nil {
+		return nil
+	}
+	now, id := m.clock.read(), m.holder()
+	items := make([]item, 0, len(all))
+	for _, a := range all {
+		a.mu.Lock()
+		if it, ok := a.item(id, now); ok {
+			items = append(items, it)
+		}
+		a.mu.Unlock()
+	}
+	return items
+}
+
+// item says what the vault has of an account, and what is wanted.
+func (a *account) item(id ledger.HolderID, now int64) (item, bool) {
+	if a.out {
+		return item{}, false
+	}
+	led := ledger.NewAccount()
+	if a.durable != nil {
+		if had, err := ledger.DecodeAccount(a.durable); err == nil { // it was encoded here
+			led = *had
+		}
+	}
+	it := item{account: a, version: a.saved}
+	it.Customer, it.Feature, _ = strings.Cut(a.key, "\x00")
+	it.Report = led.Report(id)
+	if a.wanted > 0 || a.soon {
+		it.Ask = a.ask(id, now)
+		a.wanted, a.soon, a.asked = 0, false, now
+	}
+	a.out = true
+	return it, true
+}
+
+// ask is for the rights of the next half minute, at least what is waited for, and less near the limit.
+func (a *account) ask(id ledger.HolderID, now int64) *ledger.Ask {
+	span := a.span(now)
+	size := max(ahead*a.demand.perSecond(), min(a.room/100, 64*a.wanted), 1)
+	size = max(min(size, a.room/8), a.wanted)
+	missing := max(0, size-a.led.Free(span, now))
+	return &ledger.Ask{Holder: id, Epoch: a.led.Epoch, Period: span.Start, Target: a.led.Granted(span) + missing,
+		Standing: a.led.Standing.Released + min(size, a.room/100), Until: now + standFor}
+}
+
+// talk is one exchange. It has no error that is not dealt with.
+func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	m.mu.Lock()
+	who := m.identity
+	l := &wire.Lease{Holder: who.Holder, Key: public(who.Key), Incarnation: who.Incarnation, Nonce: who.Nonce,
+		Epoch: m.epoch, Seen: m.seen, Sent: m.clock.read()}
+	m.mu.Unlock()
+	if m.o.About != nil {
+		l.About = m.o.About()
+	}
+	for i := range items {
+		l.Items = append(l.Items, items[i].LeaseItem)
+	}
+	reply, err := m.o.Hub.Exchange(ctx, l, who.Key)
+	if err != nil || reply.Code != "" || len(reply.Items) != len(items) {
+		m.unanswered(items, reply, err)
+		return nil
+	}
+	if !m.linked.Swap(true) {
+		m.log.Info("the hub takes usage in and grants rights")
+	}
+	m.reported.Store(m.clock.read())
+	m.mu.Lock()
+	m.seen, m.epoch = max(m.seen, reply.Revision), max(m.epoch, reply.Epoch)
+	m.mu.Unlock()
+	lost := ""
+	for i := range items {
+		if code := m.apply(&items[i], &reply.Items[i], reply.Epoch); code != "" {
+			lost = code
+		}
+	}
+	if lost != "" {
+		m.distrust(lost)
+	}
+	return nil
+}
+
+// unanswered lets those who wait know that nothing came.
+func (m *Meter) unanswered(items []item, reply *wire.LeaseReply, err error) {
+	code := ""
+	if reply != nil {
+		code = reply.Code
+	}
+	if m.linked.Swap(false) {
+		m.log.Warn("the hub does not answer; usage is kept and rights that are held are spent", "error", err, "code", code)
+	}
+	for i := range items {
+		a := items[i].account
+		a.mu.Lock()
+		a.hear()
+		a.mu.Unlock()
+	}
+	if distrusts(code) {
+		m.distrust(code)
+	}
+}
+
+// hear ends an exchange.
+func (a *account) hear() {
+	a.out = false
+	close(a.answered)
+	a.answered = make(chan struct{})
+}
+
+// apply takes the hub's answer in. A code says that this holder may not go on under its name.
+func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code string) {
+	a := it.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer a.hear()
+	if distrusts(ans.Code) {
+		return ans.Code
+	}
+	version := a.version
+	if epoch > a.led.Epoch {
+		a.led.Adopt(epoch)
+		a.version++
+	}
+	if ans.Code == "" {
+		a.told = max(a.told, it.version)
+	}
+	for _, l := range ans.Known {
+		line := ledger.Line{Holder: it.Report.Holder, Source: l.Source, Vector: l.Vector}
+		if no := a.led.Confirm(epoch, l.Span, []ledger.Line{line}); no != nil && distrusts(no.Code) {
+			a.led.Concede(l.Span, line)
+			code = no.Code
+		}
+	}
+	if code != "" {
+		return code
+	}
+	if ans.Award != nil {
+		no := a.led.Take(*ans.Award)
+		if no != nil && distrusts(no.Code) {
+			return no.Code
+		}
+		a.version++
+	}
+	a.tell(ans.Totals)
+	a.denied = ans.Denied
+	if a.version != version {
+		_, _ = m.join(a, nil) // rights that are not written are not spent: whoever spends them joins again
+	}
+	return ""
+}
+
+// tell takes totals in, unless newer ones are known.
+func (a *account) tell(t *ledger.Totals) {
+	if t != nil && (a.totals == nil || t.Epoch > a.totals.Epoch || t.At >= a.totals.At) {
+		a.totals = t
+	}
+}
+
+// distrusts tells whether a code says that the holder needs another name.
+func distrusts(code string) bool {
+	return code == ledger.CodeFenced || code == ledger.CodeQuarantined || code == ledger.CodeRestored || code == codeClone
+}
+
+// codeClone is a hub's word for a holder that asks under a name that another one uses.
+const codeClone = "superseded"

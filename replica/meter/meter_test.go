@@ -1,0 +1,296 @@
+package meter
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/ledger"
+)
+
+func hard(limit int64) checker.Allowance { return checker.Allowance{Limit: limit, Per: checker.Month} }
+
+func TestManyCallersOnTwoHoldersReachTheLimitAndNoMore(t *testing.T) {
+	synctest.Test(t, manyCallersOnTwoHoldersReachTheLimitAndNoMore)
+}
+
+func manyCallersOnTwoHoldersReachTheLimitAndNoMore(t *testing.T) {
+	s := newStand(t, hard(1000))
+	a, stopA := s.open(newTin(1))
+	b, stopB := s.open(newTin(2))
+	var used atomic.Int64
+	var group sync.WaitGroup
+	for i := range 40 {
+		m := a
+		if i%2 == 1 {
+			m = b
+		}
+		group.Go(func() {
+			for range 40 {
+				if res := s.consume(m, 1); res.Decision.Allowed {
+					used.Add(res.Consumed)
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+	}
+	group.Wait()
+	if got := used.Load(); got != 1000 {
+		t.Errorf("%d were consumed", got)
+	}
+	stopA()
+	stopB()
+	if got := s.folded(); got.Used != 1000 || got.Out != 0 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+func TestTheAnswerSaysHowItStandsAfterwards(t *testing.T) {
+	synctest.Test(t, theAnswerSaysHowItStandsAfterwards)
+}
+
+func theAnswerSaysHowItStandsAfterwards(t *testing.T) {
+	s := newStand(t, checker.Allowance{Limit: 10, Per: checker.Month, Soft: true})
+	m, stop := s.open(newTin(1))
+	defer stop()
+	d := s.consume(m, 7).Decision
+	if d.Reason != checker.Granted || d.Used != 7 || d.Remaining != 3 || d.Overage != 0 {
+		t.Errorf("got %+v", d)
+	}
+	d = s.consume(m, 7).Decision
+	if d.Reason != checker.Overage || d.Used != 14 || d.Remaining != 0 || d.Overage != 4 {
+		t.Errorf("beyond a soft limit: got %+v", d)
+	}
+	var u checker.Use
+	m.Use([]byte("acme"), []byte("calls"), nil, &u)
+	if u.Used != 14 || u.ResetsAt == 0 {
+		t.Errorf("a check is told %+v", u)
+	}
+}
+
+func TestWithoutAHubRightsThatAreHeldAreSpentAndNoMore(t *testing.T) {
+	synctest.Test(t, withoutAHubRightsThatAreHeldAreSpentAndNoMore)
+}
+
+func withoutAHubRightsThatAreHeldAreSpentAndNoMore(t *testing.T) {
+	s := newStand(t, hard(1000))
+	m, stop := s.open(newTin(1))
+	defer stop()
+	s.consume(m, 1)
+	s.desk.mu.Lock()
+	s.desk.away = true
+	s.desk.mu.Unlock()
+	held := m.Status().Held
+	if held == 0 {
+		t.Fatal("no rights are held ahead of need")
+	}
+	for range held {
+		if res := s.consume(m, 1); !res.Decision.Allowed {
+			t.Fatalf("got %v with rights at hand", res.Decision.Reason)
+		}
+	}
+	begin := time.Now()
+	res := s.consume(m, 1)
+	if res.Decision.Reason != checker.RightsUnavailable || res.RetryAfter == 0 || res.Consumed != 0 {
+		t.Errorf("got %+v", res)
+	}
+	if took := time.Since(begin); took > 250*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+	if d := s.consume(m, 2000).Decision; d.Reason != checker.LimitReached {
+		t.Errorf("more than the limit: got %v", d.Reason)
+	}
+}
+
+func TestAKeyCountsOnceAlsoAfterARestart(t *testing.T) {
+	synctest.Test(t, aKeyCountsOnceAlsoAfterARestart)
+}
+
+func aKeyCountsOnceAlsoAfterARestart(t *testing.T) {
+	s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Soft: true}), newTin(1)
+	m, stop := s.open(v)
+	var group sync.WaitGroup
+	var first atomic.Int64
+	for range 20 {
+		group.Go(func() {
+			res, err := m.Consume(t.Context(), s.request(3, 7))
+			if err != nil {
+				t.Error(err)
+			}
+			if first.Add(res.Consumed); res.Replayed != nil && string(res.Replayed) != "granted" {
+				t.Errorf("got %q", res.Replayed)
+			}
+		})
+	}
+	group.Wait()
+	if first.Load() != 3 {
+		t.Errorf("%d were counted", first.Load())
+	}
+	stop()
+	m, stop = s.open(v)
+	defer stop()
+	res, err := m.Consume(t.Context(), s.request(3, 7))
+	if err != nil || string(res.Replayed) != "granted" || res.Consumed != 0 {
+		t.Errorf("after a restart: got %+v, %v", res, err)
+	}
+	if _, err := m.Consume(t.Context(), s.request(4, 7)); !errors.Is(err, ErrKeyReused) {
+		t.Errorf("another payload: got %v", err)
+	}
+}
+
+func TestADeniedKeyMayBeUsedAgain(t *testing.T) {
+	synctest.Test(t, aDeniedKeyMayBeUsedAgain)
+}
+
+func aDeniedKeyMayBeUsedAgain(t *testing.T) {
+	s := newStand(t, hard(10))
+	m, stop := s.open(newTin(1))
+	defer stop()
+	if res, err := m.Consume(t.Context(), s.request(11, 7)); err != nil || res.Decision.Allowed {
+		t.Fatalf("got %+v, %v", res, err)
+	}
+	if res, err := m.Consume(t.Context(), s.request(10, 7)); err != nil || res.Consumed != 10 {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+func TestWhatTheVaultDoesNotTakeIsNotCounted(t *testing.T) {
+	for name, a := range map[string]checker.Allowance{
+		"soft":    {Limit: 100, Per: checker.Month, Soft: true},
+		"hard":    hard(1000),
+		"chunked": {Limit: 1000, Per: checker.Month, Soft: true, Chunked: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { fillTheVault(t, a) })
+		})
+	}
+}
+
+func fillTheVault(t *testing.T, a checker.Allowance) {
+	s, v := newStand(t, a), newTin(1)
+	m, stop := s.open(v)
+	s.consume(m, 5)
+	v.beFull(true)
+	var counted atomic.Int64
+	var group sync.WaitGroup
+	for range 30 {
+		group.Go(func() {
+			if res, err := m.Consume(t.Context(), s.request(10, 0)); err == nil {
+				counted.Add(res.Consumed)
+			}
+		})
+	}
+	group.Wait()
+	if !a.Chunked && counted.Load() != 0 {
+		t.Errorf("%d were counted", counted.Load())
+	}
+	v.beFull(false)
+	if d := s.consume(m, 1).Decision; !d.Allowed || d.Used != 6+counted.Load() {
+		t.Errorf("then: got %+v, want %d used", d, 6+counted.Load())
+	}
+	stop()
+	if got := s.folded(); got.Used != 6+counted.Load() {
+		t.Errorf("the hub has %d, want %d", got.Used, 6+counted.Load())
+	}
+}
+
+func TestAChunkThatACrashCutOffIsInDoubtAndNotBilled(t *testing.T) {
+	synctest.Test(t, aChunkThatACrashCutOffIsInDoubtAndNotBilled)
+}
+
+func aChunkThatACrashCutOffIsInDoubtAndNotBilled(t *testing.T) {
+	s, v := newStand(t, checker.Allowance{Limit: 1000, Per: checker.Month, Chunked: true}), newTin(1)
+	m, stop := s.open(v)
+	for range 10 {
+		if !s.consume(m, 1).Decision.Allowed {
+			t.Fatal("denied")
+		}
+	}
+	crashed := v.copy()
+	stop()
+	_, stop = s.open(crashed)
+	defer stop()
+	time.Sleep(3 * time.Second)
+	s.desk.mu.Lock()
+	defer s.desk.mu.Unlock()
+	u := s.desk.book.Periods[0].Usage(time.Now().UnixMilli())
+	if u.Used+u.Doubt < 10 || u.Used > 10 {
+		t.Errorf("got %+v", u)
+	}
+}
+
+func TestRightsAreGivenBackAtTheEndAndWhenIdle(t *testing.T) {
+	synctest.Test(t, rightsAreGivenBackAtTheEndAndWhenIdle)
+}
+
+func rightsAreGivenBackAtTheEndAndWhenIdle(t *testing.T) {
+	s := newStand(t, hard(1000))
+	m, stop := s.open(newTin(1))
+	s.consume(m, 1)
+	time.Sleep(2 * time.Second)
+	if got := s.folded(); got.Out == 0 || got.Used != 1 {
+		t.Fatalf("the hub has %+v", got)
+	}
+	time.Sleep(65 * time.Second)
+	if got := s.folded(); got.Out != 0 {
+		t.Errorf("after a minute of idleness %d rights are out", got.Out)
+	}
+	s.consume(m, 1)
+	stop()
+	if got := s.folded(); got.Out != 0 || got.Used != 2 {
+		t.Errorf("after the end: %+v", got)
+	}
+}
+
+func TestAFencedHolderGoesOnUnderAnotherName(t *testing.T) {
+	synctest.Test(t, aFencedHolderGoesOnUnderAnotherName)
+}
+
+func aFencedHolderGoesOnUnderAnotherName(t *testing.T) {
+	s, v := newStand(t, hard(1000)), newTin(1)
+	m, stop := s.open(v)
+	defer stop()
+	s.consume(m, 5)
+	time.Sleep(2 * time.Second)
+	old := m.Status().Holder
+	s.desk.mu.Lock()
+	s.desk.book.Fence(old, false)
+	s.desk.mu.Unlock()
+	deadline := time.Now().Add(time.Minute)
+	for m.Status().Holder == old && time.Now().Before(deadline) {
+		_, _ = m.Consume(t.Context(), s.request(1, 0))
+		time.Sleep(100 * time.Millisecond)
+	}
+	if m.Status().Holder == old {
+		t.Fatal("it did not take another name")
+	}
+	if res := s.consume(m, 2); res.Consumed != 2 {
+		t.Errorf("under the other name: got %+v", res)
+	}
+}
+
+func TestARestoredVaultTakesAnotherName(t *testing.T) {
+	synctest.Test(t, aRestoredVaultTakesAnotherName)
+}
+
+func aRestoredVaultTakesAnotherName(t *testing.T) {
+	s, v := newStand(t, hard(1000)), newTin(1)
+	m, stop := s.open(v)
+	s.consume(m, 5)
+	backup := v.copy()
+	s.consume(m, 5)
+	stop()
+	m, stop = s.open(backup)
+	defer stop()
+	time.Sleep(3 * time.Second)
+	if m.Status().Holder == (ledger.HolderID{1}) {
+		t.Error("it goes on under the old name")
+	}
+	if got := s.folded(); got.Used != 10 {
+		t.Errorf("the hub has %d used", got.Used)
+	}
+}

@@ -1,0 +1,78 @@
+package meter
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/sidegate/sidegate/replica/ledger"
+)
+
+// errRenewing is told to whoever consumes while the holder takes another identity.
+var errRenewing = errors.New("the holder is taking another identity; try again")
+
+// distrust has another identity taken, by the goroutine that writes.
+func (m *Meter) distrust(why string) {
+	m.mu.Lock()
+	m.why = why
+	m.mu.Unlock()
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// renew takes another identity if the hub does not trust this one any more. What was consumed under the old one and
+// the hub does not have goes along.
+func (m *Meter) renew() {
+	m.mu.Lock()
+	why := m.why
+	m.why = ""
+	m.mu.Unlock()
+	if why == "" {
+		return
+	}
+	m.log.Error("the hub does not trust this holder any more; it takes another identity", "code", why,
+		"remedy", remedy(why))
+	m.commit(errRenewing)
+	heirs := map[*account]*ledger.Account{}
+	accounts := map[string][]byte{}
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.drop()
+		led := a.led.Heir(why == ledger.CodeFenced)
+		heirs[a] = &led
+		accounts[strings.Clone(a.key)] = ledger.AppendAccount(nil, &led)
+	})
+	if err := m.o.Vault.Renew(why, accounts); err != nil {
+		m.log.Error("the vault cannot take another identity; it will be tried again", "error", err)
+	} else {
+		for a, led := range heirs {
+			a.inherit(led, accounts[a.key])
+		}
+	}
+	m.mu.Lock()
+	m.identity = m.o.Vault.Identity()
+	m.next = newBatch()
+	m.mu.Unlock()
+}
+
+// inherit makes an account what it is under the new name.
+func (a *account) inherit(led *ledger.Account, data []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.led, a.durable, a.chunk, a.told, a.broken = *led, data, chunk{}, 0, false
+	a.version++
+	a.saved = a.version
+}
+
+// remedy is for the operator.
+func remedy(why string) string {
+	switch why {
+	case ledger.CodeFenced:
+		return "an administrator declared it lost; nothing has to be done"
+	case codeClone:
+		return "the data directory was copied: give each sidecar its own"
+	}
+	return "look whether the data directory was restored from a backup; keep those of sidecars out of backups"
+}

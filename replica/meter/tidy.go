@@ -1,0 +1,117 @@
+package meter
+
+import (
+	"context"
+	"crypto/ed25519"
+	"time"
+
+	"github.com/sidegate/sidegate/replica/ledger"
+)
+
+const (
+	// idleAfter is for how long an account may lie idle before its rights are given back, in milliseconds.
+	idleAfter = 60_000
+	// leaveTimeout is how long the last report may take.
+	leaveTimeout = 700 * time.Millisecond
+)
+
+// tidy releases what is void or idle, and forgets what the hub has. The account is locked.
+func (a *account) tidy(now int64, linked bool) {
+	span := a.span(now)
+	if a.chunk.left > 0 && a.chunk.span.End <= now {
+		a.drop()
+	}
+	idle := linked && now-a.demand.last > idleAfter
+	if idle && a.chunk.left > 0 {
+		a.drop()
+	}
+	before := ledger.AppendAccount(nil, &a.led)
+	a.led.Tidy(now)
+	if idle {
+		a.led.GiveBack(span, 0, now)
+		a.led.GiveBackStanding(0)
+	}
+	a.led.Forget(a.kept(span))
+	if string(before) != string(ledger.AppendAccount(nil, &a.led)) {
+		a.version++
+	}
+}
+
+// kept is up to when periods may be forgotten: two closed ones are kept, so that a hub that lost them can learn.
+func (a *account) kept(span ledger.Span) int64 {
+	for range 2 {
+		if span.Start <= 0 {
+			return 0
+		}
+		span = a.span(span.Start - 1)
+	}
+	return span.Start
+}
+
+// leave reports for the last time, and if the hub can be told gives rights back: a hub that cannot be reached may not be
+// there at the next start either, which will need them.
+func (m *Meter) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	m.rest(func(a *account) { a.drop() })
+	m.tellAll(ctx)
+	if !m.linked.Load() {
+		return
+	}
+	now := m.clock.read()
+	m.rest(func(a *account) {
+		a.led.Tidy(now)
+		a.led.GiveBack(a.span(now), 0, now)
+		a.led.GiveBackStanding(0)
+		a.version++
+	})
+	m.tellAll(ctx)
+}
+
+// rest does something to every account, and waits until the vault has it. One that is full keeps what it has.
+func (m *Meter) rest(change func(*account)) {
+	var last *batch
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		version := a.version
+		if change(a); a.version == version {
+			return
+		}
+		if b, err := m.join(a, nil); err == nil {
+			last = b
+		}
+	})
+	if last != nil {
+		_ = last.wait()
+	}
+}
+
+// tellAll reports whatever the vault has and the hub does not.
+func (m *Meter) tellAll(ctx context.Context) {
+	if m.o.Hub == nil {
+		return
+	}
+	var all []*account
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.saved > a.told {
+			all = append(all, a)
+		}
+	})
+	for items := range m.portions(all) {
+		_ = m.talk(ctx, items, leaveTimeout)
+	}
+}
+
+func (m *Meter) holder() ledger.HolderID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.identity.Holder
+}
+
+func public(key ed25519.PrivateKey) ed25519.PublicKey {
+	p, _ := key.Public().(ed25519.PublicKey) // it always is one
+	return p
+}
