@@ -32,7 +32,7 @@ func Counted(h *Held, ask *Ask, now int64) (Terms, bool) {
 	l := t.combineLimits(&v)
 	out := Terms{Limit: v.d.Limit, Overdraft: l.overdraft, Unlimited: v.d.Unlimited, Per: l.longest,
 		Anchored: l.anchored,
-		Soft: l.soft || v.d.Unlimited || v.advisory || h.Feature.Advisory}
+		Soft:     l.soft || v.d.Unlimited || v.advisory || h.Feature.Advisory}
 	if out.Anchored {
 		out.Anchor = l.anchor
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/checker/index"
 	"github.com/sidegate/sidegate/replica/follow"
+	"github.com/sidegate/sidegate/replica/meter"
 )
 
 // A Source is what is known and how. follow.Follower is one.
@@ -23,10 +25,21 @@ type Source interface {
 	Status() follow.Status  // how it stands, for people
 }
 
+// A Meter counts. meter.Meter is one.
+type Meter interface {
+	// Use fills in what is used of a metered feature. room is memory for a key.
+	Use(customer, feature, room []byte, u *checker.Use)
+	// Consume decides, counts, and returns when it is written down; an error says that nothing was counted.
+	Consume(ctx context.Context, r *meter.Request) (meter.Result, error)
+	// Status is how it stands.
+	Status() meter.Status
+}
+
 // Options say what is answered from.
 type Options struct {
 	Source      Source
 	Now         func() time.Time
+	Meter       Meter  // nil: nothing is counted, and nothing can be consumed
 	Environment string // for checks that name none
 	AppVersion  string // for checks that name none
 	Version     string // of this program, for the status
@@ -49,7 +62,7 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{o: o, env: []byte(o.Environment), version: []byte(o.AppVersion)}
 	a.pool.New = func() any {
-		return &work{out: make([]byte, 0, 512), text: make([]byte, 0, 512), scratch: make([]byte, 0, 512)}
+		return &work{out: make([]byte, 0, 512), text: make([]byte, 0, 512), scratch: make([]byte, 0, 512), room: make([]byte, 0, 520)}
 	}
 	a.metrics = newMeters(a)
 	return a, nil
@@ -63,6 +76,7 @@ type work struct {
 	out     []byte
 	text    []byte // decoded texts
 	scratch []byte // values that Decide puts together
+	room    []byte // for a key of the meter
 	served  uint32 // requests so far
 }
 
@@ -131,6 +145,8 @@ func (a *API) Handler(ctx *fasthttp.RequestCtx) {
 		a.serve(ctx, apiCheck, query)
 	case "/v1/checks":
 		a.serve(ctx, apiChecks, query)
+	case "/v1/consume":
+		a.serve(ctx, apiConsume, query)
 	case "/v1/explain":
 		a.serve(ctx, apiExplain, query)
 	case "/v1/status":
@@ -187,6 +203,8 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, which api, query []byte) {
 		t, ok = a.checks(ctx, w, query)
 	case apiExplain:
 		t, ok = a.explain(ctx, w, query)
+	case apiConsume:
+		t, ok = a.consume(ctx, w, query)
 	default:
 		t, ok = a.entitlements(ctx, w, query)
 	}
@@ -246,6 +264,9 @@ func (a *API) hold(w *work, view *index.View, now int64) (trouble, bool) {
 		return notFollowed, false
 	}
 	held.Age = a.age(now)
+	if a.o.Meter != nil && held.Feature != nil && held.Feature.Type == checker.Metered && held.Record != nil {
+		a.o.Meter.Use(k.customer, k.feature, w.room, &held.Use)
+	}
 	if k.Environment == nil {
 		k.Environment = a.env
 	}

@@ -17,6 +17,7 @@ type ask struct {
 	jsonValue   bool   // value is JSON, not the text of a query
 	minRevision uint64
 	waitMs      int64
+	key         []byte // idempotency key; nil: none
 	seen        uint16 // fields, by their place in fieldNames
 }
 
@@ -32,11 +33,12 @@ const (
 	fieldValue
 	fieldMinRevision
 	fieldWaitMs
+	fieldKey // of a consumption
 	fieldUnknown
 )
 
 var fieldNames = [...]string{"customer", "feature", "user", "device", "environment", "version", "quantity", "value",
-	"min_revision", "wait_ms"}
+	"min_revision", "wait_ms", "idempotency_key"}
 
 func fieldOf(name []byte) int {
 	switch string(name) {
@@ -60,8 +62,18 @@ func fieldOf(name []byte) int {
 		return fieldMinRevision
 	case "wait_ms":
 		return fieldWaitMs
+	case "idempotency_key":
+		return fieldKey
 	}
 	return fieldUnknown
+}
+
+// takes tells whether a call knows a field.
+func (w *work) takes(field int) bool {
+	if w.api == apiConsume {
+		return field != fieldUnknown && field != fieldValue && field != fieldMinRevision && field != fieldWaitMs
+	}
+	return field < fieldKey
 }
 
 func unknownField(name []byte) trouble {
@@ -115,6 +127,8 @@ func (k *ask) set(field int, text []byte) (trouble, bool) {
 		k.Environment = text
 	case fieldVersion:
 		k.Version = text
+	case fieldKey:
+		k.key = text
 	case fieldValue:
 		k.value = text
 		return trouble{}, true
@@ -197,7 +211,7 @@ func (w *work) readQuery(query []byte) (trouble, bool) {
 		}
 		name, text := cut(pair, '=')
 		field := fieldOf(name)
-		if field == fieldUnknown {
+		if !w.takes(field) {
 			return unknownField(name), false
 		}
 		if !w.ask.first(field) {

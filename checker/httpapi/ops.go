@@ -22,10 +22,11 @@ const (
 	apiChecks
 	apiEntitlements
 	apiExplain
+	apiConsume
 	apiCount
 )
 
-var apiNames = [apiCount]string{"check", "checks", "entitlements", "explain"}
+var apiNames = [apiCount]string{"check", "checks", "entitlements", "explain", "consume"}
 
 // timedOne is of how many requests one is timed: reading a clock twice costs as much as finding a customer.
 const timedOne = 16

@@ -251,7 +251,7 @@ func (s *scanner) ask(k *ask) (trouble, bool) {
 			return s.trouble(), false
 		}
 		field := fieldOf(name)
-		if field == fieldUnknown {
+		if !s.w.takes(field) {
 			return unknownField(name), false
 		}
 		if !k.first(field) {

@@ -43,7 +43,7 @@ var house = []place{
 	{"checker/index", memory, "checker", ""},
 	{"replica/follow", follower, "checker checker/catalog checker/index replica", "replica/disk"},
 	{"replica/meter", follower, "checker replica replica/ledger sync/wire", ""},
-	{"checker/httpapi", adapter, "checker checker/index replica/follow", "checker/catalog"},
+	{"checker/httpapi", adapter, "checker checker/index replica replica/follow replica/meter", "checker/catalog"},
 	{"replica/disk", adapter, "replica", "checker"},
 	{"replica/logtest", adapter, "replica", ""},
 	{"sync/stream", adapter, "replica sync/wire", "replica/logtest"},

@@ -2,6 +2,8 @@ package meter
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
@@ -10,6 +12,9 @@ import (
 
 // retryAfter is when it makes sense to ask again for rights that were not to be had.
 const retryAfter = time.Second
+
+// ErrTooMany refuses a quantity that the ledger cannot count.
+var ErrTooMany = errors.New("the quantity is too large")
 
 // A Request is one consumption. What Held and Ask borrow must stay as it is until Consume returns.
 type Request struct {
@@ -160,7 +165,7 @@ func (t *try) locked() (Result, error) {
 		t.m.want(a, q)
 		return res, nil
 	case no != nil:
-		return res, refused{no}
+		return res, fmt.Errorf("%w: %s", ErrTooMany, no.Why)
 	}
 	consumed(&res.Decision, q, a.led.Free(span, now)+a.chunk.left)
 	res.Consumed = q
@@ -256,8 +261,3 @@ func consumed(d *checker.Decision, q, held int64) {
 	d.Used += q
 	d.Held = held
 }
-
-// refused is a consumption that the ledger cannot count.
-type refused struct{ no *ledger.Refusal }
-
-func (r refused) Error() string { return r.no.Why }

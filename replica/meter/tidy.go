@@ -48,8 +48,8 @@ func (a *account) kept(span ledger.Span) int64 {
 	return span.Start
 }
 
-// leave reports for the last time, and if the hub can be told gives rights back: a hub that cannot be reached may not be
-// there at the next start either, which will need them.
+// leave reports for the last time, and if the hub can be told gives rights back. A hub that cannot be reached may not
+// be there at the next start either, which will need them.
 func (m *Meter) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()

@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/checker/index"
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/meter"
+)
+
+var (
+	notMetered = trouble{status: 400, code: "feature_not_metered", field: "feature",
+		detail: "only metered features are consumed; ask /v1/check"}
+	notCounting = trouble{status: 503, code: "overloaded", detail: "this sidecar does not count; give it a data directory"}
+	keyReused   = trouble{status: 422, code: "idempotency_key_reused", field: "idempotency_key",
+		detail: "this key was used for another request; choose a new one"}
+	storageFull = trouble{status: 507, code: "storage_full",
+		detail: "nothing was counted, for the disk is full; make room in the data directory, checks go on meanwhile"}
+	notNow = trouble{status: 503, code: "overloaded", detail: "nothing was counted; ask again in a moment"}
+)
+
+// consume takes units of a metered feature.
+func (a *API) consume(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	if !ctx.IsPost() {
+		return wrongMethod(ctx, fasthttp.MethodPost), false
+	}
+	if a.o.Meter == nil {
+		return notCounting, false
+	}
+	if t, ok := a.read(ctx, w, query); !ok {
+		return t, false
+	}
+	if w.ask.Quantity == 0 {
+		return badRequest("quantity", "it must be at least 1"), false
+	}
+	if t, ok := w.takeKey(ctx); !ok {
+		return t, false
+	}
+	view, t, ok := a.view(ctx, &w.ask)
+	if !ok {
+		return t, false
+	}
+	if t, ok := a.hold(w, view, a.o.Now().UnixMilli()); !ok {
+		return t, false
+	}
+	if f := w.held.Feature; f != nil && f.Type != checker.Metered {
+		return notMetered, false
+	}
+	res, err := a.o.Meter.Consume(ctx, a.request(w, view))
+	if err != nil {
+		return uncounted(err), false
+	}
+	a.told(w, view, &res)
+	return trouble{}, true
+}
+
+// takeKey reads the header that other APIs have for the key, quoted or not.
+func (w *work) takeKey(ctx *fasthttp.RequestCtx) (trouble, bool) {
+	given := ctx.Request.Header.Peek("Idempotency-Key")
+	if len(given) == 0 {
+		return trouble{}, true
+	}
+	if !w.ask.first(fieldKey) {
+		return badRequest("idempotency_key", "it stands in the body and in the header; keep one of them"), false
+	}
+	return w.ask.set(fieldKey, []byte(strings.Trim(string(given), `"`)))
+}
+
+// request is what the meter is asked.
+func (a *API) request(w *work, view *index.View) *meter.Request {
+	k := &w.ask
+	r := &meter.Request{Customer: string(k.customer), Feature: string(k.feature), Held: &w.held, Ask: &k.Ask}
+	if len(k.key) == 0 {
+		return r
+	}
+	payload := fmt.Appendf(nil, "%q %q %q %q %q %q %d", k.customer, k.feature, k.User, k.Device, k.Environment, k.Version,
+		k.Quantity)
+	r.Keyed, r.Key, r.Payload = true, hash16(k.key), hash16(payload)
+	r.Render = func(d *checker.Decision) []byte {
+		out := appendDecision(nil, answered{k, &w.held, d, view.Revision()})
+		return appendInt(out, `,"consumed":`, k.Quantity)
+	}
+	return r
+}
+
+func hash16(text []byte) [16]byte {
+	sum := sha256.Sum256(text)
+	return [16]byte(sum[:16])
+}
+
+// told writes what became of a consumption.
+func (a *API) told(w *work, view *index.View, res *meter.Result) {
+	if res.Replayed != nil {
+		w.out = append(append(w.out, res.Replayed...), `,"replayed":true}`...)
+		return
+	}
+	a.metrics.count(w.api, res.Decision.Reason)
+	out := appendDecision(w.out, answered{&w.ask, &w.held, &res.Decision, view.Revision()})
+	out = appendInt(out, `,"consumed":`, res.Consumed)
+	if res.RetryAfter > 0 {
+		out = strconv.AppendInt(append(out, `,"retry_after_ms":`...), res.RetryAfter.Milliseconds(), 10)
+	}
+	w.out = append(out, '}')
+}
+
+// uncounted says why nothing was counted.
+func uncounted(err error) trouble {
+	switch {
+	case errors.Is(err, meter.ErrKeyReused):
+		return keyReused
+	case errors.Is(err, replica.ErrNoSpace):
+		return storageFull
+	case errors.Is(err, meter.ErrTooMany):
+		return badRequest("quantity", err.Error())
+	}
+	return notNow
+}
