@@ -15,7 +15,7 @@ var ErrKey = errors.New("the key is not valid")
 // Lengths in bytes that a key may have.
 const (
 	MaxID   = 256  // a customer's id, a group, a kind
-	MaxRest = 1024 // the id of any other document: two ids and what joins them
+	MaxRest = 1600 // the id of any other document: two ids, escaped, and what joins them
 )
 
 // CheckKey tells whether a document may have this key: a kind, and no part too long or with control characters.

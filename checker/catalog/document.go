@@ -13,6 +13,9 @@ type Catalogue struct {
 	// Dropping is what a hub is about to take out, if nothing names it. It is the log's own and never read from a
 	// vendor's document. Nothing may begin to name what stands here.
 	Dropping *Uses `json:"dropping,omitempty"`
+	// Lowering says that a hub is about to replace the catalogue by one that lowers limits. It is the log's own too.
+	// Until it is gone, what is counted against no limit is raised.
+	Lowering bool `json:"lowering,omitempty"`
 }
 
 // A Feature is something that can be granted.

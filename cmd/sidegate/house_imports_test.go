@@ -47,22 +47,24 @@ var house = []place{
 	{"replica/disk", adapter, "replica", "checker"},
 	{"replica/logtest", adapter, "replica", ""},
 	{"sync/stream", adapter, "replica sync/wire", "replica/logtest"},
+	{"sync/hub/counting", adapter, "replica replica/ledger sync/wire", ""},
 	{"bench/world", adapter, "checker/catalog", ""},
 	{"replica/site", assembly, "checker/httpapi replica replica/disk replica/follow", "checker/catalog"},
-	{"sync/hub", assembly, "checker checker/catalog checker/index replica replica/follow sync/text", "sync/stream"},
+	{"sync/hub", assembly, "checker checker/catalog checker/index replica replica/follow replica/ledger " +
+		"sync/hub/counting sync/text sync/wire", "sync/stream"},
 	{"bench", assembly, "bench/world", "checker checker/catalog checker/index sync/text"},
 	{"cmd/sidegate", commands, "bench bench/world checker/catalog replica/site sync/hub sync/stream sync/text", ""},
 }
 
 // libraries are the rooms of each library. One that is not here is not used.
 var libraries = map[string]string{
-	"github.com/cespare/xxhash":      "checker/index replica replica/disk",
+	"github.com/cespare/xxhash":      "checker/index replica replica/disk replica/vault",
 	"github.com/dgraph-io/badger":    "replica/disk",
 	"go.etcd.io/bbolt":               "replica/vault",
 	"github.com/hashicorp/raft":      "replica/quorum",
 	"github.com/valyala/fasthttp":    "checker/httpapi replica/site bench",
 	"github.com/nats-io":             "sync/stream",
-	"github.com/tidwall/btree":       "sync/hub",
+	"github.com/tidwall/btree":       "sync/hub sync/hub/counting",
 	"go.yaml.in/yaml":                "sync/text",
 	"github.com/VictoriaMetrics":     "checker/httpapi sync/hub",
 	"github.com/spf13":               "cmd/sidegate",
@@ -70,7 +72,8 @@ var libraries = map[string]string{
 	"golang.org/x/term":              "cmd/sidegate",
 	"golang.org/x/sys":               "bench replica/disk",
 
-	"golang.org/x/sync": "bench cmd/sidegate replica/follow replica/logtest replica/meter replica/site sync/hub sync/stream",
+	"golang.org/x/sync": "bench cmd/sidegate replica/follow replica/logtest replica/meter replica/site sync/hub " +
+		"sync/hub/counting sync/stream",
 }
 
 // rowOf is the row of a package.

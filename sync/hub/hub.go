@@ -16,19 +16,31 @@ import (
 
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/follow"
+	"github.com/sidegate/sidegate/sync/hub/counting"
+	"github.com/sidegate/sidegate/sync/wire"
 )
 
 // Options say what a hub works on. Docs, Books and Now are required.
 type Options struct {
 	Docs  replica.Log // what sidecars follow: catalogue, plans, customers
-	Books replica.Log // what only hubs follow: tokens
-	Now   func() time.Time
-	Log   *slog.Logger // nil: silent
+	Books replica.Log // what only hubs follow: tokens, and what is counted
+	// Bus brings what holders ask; nil: nothing is counted here.
+	Bus Bus
+	// Totals is where sidecars are told what all of them together used, one document an entry; nil: they are not.
+	Totals replica.Log
+	Now    func() time.Time
+	Log    *slog.Logger // nil: silent
 	// FirstToken becomes the first admin token of empty books; 16 or more visible ASCII characters. Empty: one is
 	// made; see NewToken.
 	FirstToken string
 	// Listener is where the API is served; nil: nowhere, the caller serves Handler. Run closes it.
 	Listener net.Listener
+}
+
+// A Bus brings requests that do not go through a log, each to one of all hubs that listen.
+type Bus interface {
+	// Answer calls handle with each request of a subject, one by one, until ctx ends. reply may be called later.
+	Answer(ctx context.Context, subject string, handle func(data []byte, reply func([]byte))) error
 }
 
 // A Hub is the vendor's side of one log.
@@ -42,7 +54,9 @@ type Hub struct {
 	metrics *meters
 	shelf   *shelf
 	keys    *keyring
-	tails   [2]*follow.Follower
+	tail    *follow.Follower  // of the documents
+	reader  *reader           // of the books
+	counter *counting.Counter // nil: nothing is counted
 	ready   chan struct{}
 	first   atomic.Pointer[string]
 	written atomic.Uint64 // the newest revision that this hub wrote
@@ -68,11 +82,17 @@ func New(o Options) (*Hub, error) {
 	}
 	h := &Hub{opts: o, docs: o.Docs, books: o.Books, now: o.Now, log: o.Log, shelf: newShelf(), keys: newKeyring(),
 		ready: make(chan struct{}), seed: maphash.MakeSeed(), tendEvery: tendEvery}
-	h.tails = [2]*follow.Follower{
-		follow.New(follow.Options{Log: o.Docs, Watch: h.shelf, Now: o.Now, Logger: o.Log.With("log", "docs")}),
-		follow.New(follow.Options{Log: o.Books, Watch: h.keys, Now: o.Now, Logger: o.Log.With("log", "books")}),
+	h.tail = follow.New(follow.Options{Log: o.Docs, Watch: h.shelf, Now: o.Now, Logger: o.Log.With("log", "docs")})
+	h.shelf.follower = h.tail
+	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"), watch: []follow.Watcher{h.keys}}
+	if o.Bus != nil {
+		var err error
+		if h.counter, err = counting.New(counting.Options{Books: o.Books, Totals: o.Totals, Seller: seller{h}, Now: o.Now,
+			Log: o.Log}); err != nil {
+			return nil, err
+		}
+		h.reader.watch = append(h.reader.watch, h.counter)
 	}
-	h.shelf.follower = h.tails[0]
 	h.metrics = newMeters(h)
 	h.mount()
 	return h, nil
@@ -111,8 +131,11 @@ const (
 // Run follows the logs and serves until ctx ends. It returns nil then.
 func (h *Hub) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, tail := range h.tails {
-		group.Go(func() error { return tail.Run(ctx) })
+	group.Go(func() error { return h.tail.Run(ctx) })
+	group.Go(func() error { return h.reader.run(ctx) })
+	if h.counter != nil {
+		group.Go(func() error { return h.counter.Run(ctx) })
+		group.Go(func() error { return h.listen(ctx) })
 	}
 	group.Go(func() error { return h.start(ctx) })
 	group.Go(func() error { return h.tend(ctx) })
@@ -140,6 +163,18 @@ func (h *Hub) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// listen answers holders, once documents and books are known.
+func (h *Hub) listen(ctx context.Context) error {
+	for _, known := range []<-chan struct{}{h.ready, h.counter.Ready()} {
+		select {
+		case <-known:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return h.opts.Bus.Answer(ctx, wire.LeaseSubject, h.counter.Handle)
 }
 
 // start becomes ready when both logs are known and somebody can log in.

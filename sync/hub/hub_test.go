@@ -39,10 +39,19 @@ func newBench(t *testing.T) *bench {
 
 func newBenchOn(t *testing.T, docs, books replica.Log) *bench {
 	t.Helper()
-	b := &bench{t: t, docs: docs, books: books, token: admin, clock: new(atomic.Int64)}
+	return newBenchWith(t, hub.Options{Docs: docs, Books: books})
+}
+
+// newBenchWith is a bench with options of which a token and a clock are its own.
+func newBenchWith(t *testing.T, o hub.Options) *bench {
+	t.Helper()
+	b := &bench{t: t, docs: o.Docs, books: o.Books, token: admin, clock: new(atomic.Int64)}
 	b.clock.Store(noon().UnixMilli())
-	h, err := hub.New(hub.Options{Docs: docs, Books: books, FirstToken: admin,
-		Now: func() time.Time { return time.UnixMilli(b.clock.Load()).UTC() }})
+	o.FirstToken = admin
+	if o.Now == nil {
+		o.Now = b.time
+	}
+	h, err := hub.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +75,9 @@ func newBenchOn(t *testing.T, docs, books replica.Log) *bench {
 	}
 	return b
 }
+
+// time is what the bench's clock shows.
+func (b *bench) time() time.Time { return time.UnixMilli(b.clock.Load()).UTC() }
 
 // A reply is what the hub answered.
 type reply struct {

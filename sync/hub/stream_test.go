@@ -13,15 +13,22 @@ import (
 // streams opens both logs on an embedded NATS server with synced writes.
 func streams(t *testing.T) (docs, books replica.Log) {
 	t.Helper()
+	logs := natsLogs(t)
+	return logs["docs"], logs["books"]
+}
+
+// natsLogs opens all three logs.
+func natsLogs(t testing.TB) map[string]*stream.Stream {
+	t.Helper()
 	server, err := stream.Embed(stream.EmbedOptions{Listen: "127.0.0.1:0", Dir: filepath.Join(t.TempDir(), "nats")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	logs := map[string]*stream.Stream{}
-	for _, name := range []string{"docs", "books"} {
+	for _, name := range []string{"docs", "books", stream.Totals} {
 		s, err := stream.Open(ctx, stream.Options{URL: server.URL(), Name: name, Create: true})
 		if err != nil {
 			t.Fatal(err)
@@ -29,7 +36,7 @@ func streams(t *testing.T) (docs, books replica.Log) {
 		t.Cleanup(s.Close)
 		logs[name] = s
 	}
-	return logs["docs"], logs["books"]
+	return logs
 }
 
 func TestTheHubWorksOnNATS(t *testing.T) {

@@ -1,0 +1,263 @@
+package counting
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
+)
+
+// How a holder was declared lost.
+const (
+	WrittenOff = "written_off" // what it held counts as used
+	Destroyed  = "destroyed"   // what it held is free again
+)
+
+// A Holder is what the fleet's document says of one. Times are unix milliseconds.
+type Holder struct {
+	ID          ledger.HolderID `json:"-"`
+	Key         []byte          `json:"key"` // Ed25519; the first that asked under this id stays
+	Incarnation uint64          `json:"incarnation"`
+	Nonce       uint64          `json:"nonce"`
+	About       json.RawMessage `json:"about,omitempty"`
+	Enrolled    int64           `json:"enrolled"`
+	Seen        int64           `json:"seen"`             // when it asked last, give or take seenEvery
+	Told        uint64          `json:"told,omitempty"`   // epoch under which it last said that it has told all
+	Clones      int             `json:"clones,omitempty"` // how often its vault was noticed to be used twice
+	Cloned      int64           `json:"cloned,omitempty"` // when last
+	Fence       string          `json:"fence,omitempty"`  // WrittenOff, Destroyed; empty: it is not fenced
+	Fenced      int64           `json:"fenced,omitempty"`
+	Done        bool            `json:"done,omitempty"` // the fence is in all books
+}
+
+const (
+	holderVersion = 1
+	maxAbout      = 4 << 10
+	seenEvery     = 60_000    // milliseconds between writings of Seen
+	cloneEvery    = 3_600_000 // milliseconds between writings of Cloned
+	attempts      = 24        // at a document that others keep changing
+)
+
+func (h *Holder) encode() ([]byte, error) {
+	data, err := json.Marshal(h)
+	return append([]byte{holderVersion}, data...), err
+}
+
+func decodeHolder(id string, value []byte) (*Holder, error) {
+	raw, err := hex.DecodeString(id)
+	var h Holder
+	if err != nil || len(raw) != len(h.ID) || len(value) == 0 || value[0] != holderVersion {
+		return nil, fmt.Errorf("document of holder %q: unknown format version", id)
+	}
+	h.ID = ledger.HolderID(raw)
+	return &h, json.Unmarshal(value[1:], &h)
+}
+
+func holderKey(id ledger.HolderID) string { return replica.KindFleet + "/" + hex.EncodeToString(id[:]) }
+
+// A member is a holder as this hub knows it.
+type member struct {
+	doc   *Holder // not to be changed; nil: there is none
+	rev   uint64
+	heard int64 // when this hub last heard of it
+	about json.RawMessage
+}
+
+// A fleet is every holder.
+type fleet struct {
+	c  *Counter
+	mu sync.Mutex
+	of map[ledger.HolderID]member
+}
+
+func newFleet(c *Counter) *fleet { return &fleet{c: c, of: map[ledger.HolderID]member{}} }
+
+func (f *fleet) reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.of)
+}
+
+// apply takes a document in.
+func (f *fleet) apply(id string, e replica.Entry) {
+	h, err := decodeHolder(id, e.Value)
+	if err != nil {
+		f.c.log.Error("a holder's document cannot be read; update this program", "key", e.Key, "error", err)
+		return
+	}
+	f.store(h, e.Rev)
+}
+
+func (f *fleet) store(h *Holder, rev uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.of[h.ID]
+	if m.rev < rev {
+		m.doc, m.rev = h, rev
+		f.of[h.ID] = m
+	}
+}
+
+func (f *fleet) find(id ledger.HolderID) member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.of[id]
+}
+
+// note remembers that a holder was heard of.
+func (f *fleet) note(l *wire.Lease, now int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.of[l.Holder]
+	m.heard = now
+	if len(l.About) > 0 && len(l.About) <= maxAbout && !bytes.Equal(m.about, l.About) && json.Valid(l.About) {
+		m.about = bytes.Clone(l.About)
+	}
+	f.of[l.Holder] = m
+}
+
+// known are the holders that rights may be with.
+func (f *fleet) known() []ledger.HolderID {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []ledger.HolderID
+	for id, m := range f.of {
+		if m.doc != nil && m.doc.Fence == "" {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, func(x, y ledger.HolderID) int { return bytes.Compare(x[:], y[:]) })
+	return out
+}
+
+// all are the holders, as they are known, by id.
+func (f *fleet) all() []member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []member
+	for _, m := range f.of {
+		if m.doc != nil {
+			out = append(out, m)
+		}
+	}
+	slices.SortFunc(out, func(x, y member) int { return bytes.Compare(x.doc.ID[:], y.doc.ID[:]) })
+	return out
+}
+
+// told tells whether a holder has said that it told all it has, under an epoch.
+func (f *fleet) told(id ledger.HolderID, epoch uint64) bool {
+	m := f.find(id)
+	return m.doc != nil && m.doc.Told >= epoch
+}
+
+// change writes what becomes of a holder's document; nil: nothing. decide may be called again with a newer document.
+func (f *fleet) change(ctx context.Context, id ledger.HolderID, decide func(old *Holder) *Holder) error {
+	m, last := f.find(id), error(replica.ErrConflict)
+	for range attempts {
+		next := decide(m.doc)
+		if next == nil {
+			return nil
+		}
+		value, err := next.encode()
+		if err != nil {
+			return err
+		}
+		key := holderKey(id)
+		rev, err := f.c.o.Books.Put(ctx, newCommand(), replica.Put{Key: key, Expect: m.rev, Value: value})
+		if err == nil {
+			f.store(next, rev)
+			return nil
+		}
+		if !lost(err) {
+			return err
+		}
+		last = err
+		e, err := get(ctx, f.c.o.Books, key)
+		if err != nil {
+			return err
+		}
+		if m = (member{rev: e.Rev}); e.Rev == 0 {
+			continue
+		}
+		if m.doc, err = decodeHolder(hex.EncodeToString(id[:]), e.Value); err != nil {
+			return err
+		}
+		f.store(m.doc, m.rev)
+	}
+	return last
+}
+
+// errUnenrolled ends a change of a holder that there is not.
+var errUnenrolled = errors.New("no such holder")
+
+// A verdict on a lease: a code, empty if its items may be looked at, and why.
+type verdict struct{ code, why string }
+
+// admit finds out who asks. A holder that is met for the first time is enrolled with the key that it has.
+func (f *fleet) admit(ctx context.Context, l *wire.Lease, now int64) (v verdict, err error) {
+	err = f.change(ctx, l.Holder, func(old *Holder) (next *Holder) {
+		next, v = old.meet(l, now)
+		return next
+	})
+	if err == nil && v.code == "" {
+		f.note(l, now)
+	}
+	return v, err
+}
+
+// meet judges a lease by a holder's document, and answers what becomes of that; nil: it stays.
+func (h *Holder) meet(l *wire.Lease, now int64) (*Holder, verdict) {
+	if h == nil {
+		h = &Holder{ID: l.Holder, Key: l.Key, Enrolled: now}
+		return h.started(l, now), verdict{}
+	}
+	next := *h
+	switch {
+	case !bytes.Equal(h.Key, l.Key):
+		return nil, verdict{wire.CodeStranger, "this holder is enrolled with another key"}
+	case h.Fence != "":
+		return nil, verdict{ledger.CodeFenced, "this holder was declared lost; it takes a new identity"}
+	case l.Incarnation > h.Incarnation:
+		return h.started(l, now), verdict{}
+	case l.Incarnation < h.Incarnation || l.Nonce != h.Nonce:
+		v := verdict{wire.CodeSuperseded, "another start of this holder has asked already: its vault is used twice"}
+		if now-h.Cloned < cloneEvery {
+			return nil, v
+		}
+		next.Clones, next.Cloned = h.Clones+1, now
+		return &next, v
+	case now-h.Seen < seenEvery:
+		return nil, verdict{}
+	}
+	return h.started(l, now), verdict{}
+}
+
+// started is the document of a holder that just asked.
+func (h *Holder) started(l *wire.Lease, now int64) *Holder {
+	next := *h
+	next.Incarnation, next.Nonce, next.Seen = l.Incarnation, l.Nonce, max(now, h.Seen)
+	if len(l.About) <= maxAbout && json.Valid(l.About) {
+		next.About = l.About
+	}
+	return &next
+}
+
+// toldAll notes that a holder has told all it has, under an epoch.
+func (f *fleet) toldAll(ctx context.Context, id ledger.HolderID, epoch uint64) error {
+	return f.change(ctx, id, func(old *Holder) *Holder {
+		if old == nil || old.Told >= epoch {
+			return nil
+		}
+		next := *old
+		next.Told = epoch
+		return &next
+	})
+}

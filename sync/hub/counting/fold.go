@@ -1,0 +1,259 @@
+package counting
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
+)
+
+// A page is a book as it stands, and the gate by which it may be begun.
+type page struct {
+	slot
+	gate uint64
+}
+
+// A ledgerBook is a book that is being changed.
+type ledgerBook struct {
+	*ledger.Book
+	customer, feature string
+	begins            bool // there was none
+	now               int64
+	offer             Offer
+}
+
+// A result is what becomes of a book.
+type result struct {
+	task   *task
+	puts   []replica.Put // the book's first, then what it folds away; none: nothing changes
+	size   int
+	begins bool
+	before uint64 // revision that the book was at
+}
+
+// work does a task with a book. An error is one of the log; what the rules refuse is in the answers.
+func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
+	b, err := c.open(t.key, at)
+	if err != nil {
+		return nil, err
+	}
+	r := &result{task: t, begins: b.begins, before: at.rev}
+	if b.begins && (!b.offer.Known || b.offer.Frozen) && !t.makes() {
+		t.turnDown(b)
+		return r, nil
+	}
+	c.era.prepare(b.Book, b.now)
+	b.refresh()
+	for _, e := range t.errands {
+		if err := e.do(b); err != nil {
+			return nil, err
+		}
+	}
+	before := b.heard(t.pieces)
+	for _, p := range t.pieces {
+		if err := c.take(ctx, b, p); err != nil {
+			return nil, err
+		}
+	}
+	b.unhear(before)
+	gone := b.FoldAway(b.now)
+	t.tell(b)
+	value := ledger.AppendBook(make([]byte, 0, len(at.value)+128), b.Book)
+	if !b.begins && string(value) == at.value {
+		return r, nil
+	}
+	r.puts = []replica.Put{{Key: t.key, Expect: at.rev, Value: value}}
+	r.size = len(value)
+	if len(gone) > 0 {
+		puts, err := c.history(ctx, b, gone)
+		if err != nil {
+			return nil, err
+		}
+		r.puts = append(r.puts, puts...)
+	}
+	return r, nil
+}
+
+// makes tells whether the task begins a book whatever the offer.
+func (t *task) makes() bool {
+	return slices.ContainsFunc(t.errands, func(e errand) bool { return e.make })
+}
+
+// turnDown answers that there is no book, and none can be begun.
+func (t *task) turnDown(b *ledgerBook) {
+	code := ledger.CodeUnknown
+	if b.offer.Known {
+		code = wire.CodeUnavailable
+	}
+	for _, p := range t.pieces {
+		p.job.answers[p.at] = wire.LeaseAnswer{Code: code}
+	}
+}
+
+// open decodes a book, or begins one.
+func (c *Counter) open(key string, at page) (*ledgerBook, error) {
+	customer, feature, ok := replica.ParseCount(replica.ParseKey(key).ID)
+	if !ok {
+		return nil, fmt.Errorf("document %q is no book", key)
+	}
+	b := &ledgerBook{Book: &ledger.Book{}, customer: customer, feature: feature, begins: at.rev == 0, now: c.now()}
+	b.offer = c.o.Seller.Offer(customer, feature, b.now)
+	if b.begins {
+		return b, nil
+	}
+	var err error
+	if b.Book, err = ledger.DecodeBook([]byte(at.value)); err != nil {
+		return nil, fmt.Errorf("document %q at %d: %w", key, at.rev, err)
+	}
+	return b, nil
+}
+
+// refresh puts the terms in force that follow from newer documents than the book's, or from the same at a later time.
+func (b *ledgerBook) refresh() {
+	o := &b.offer
+	begun := len(b.Calendar) > 0
+	switch {
+	case !o.Known || begun && o.Terms.Basis < b.Terms.Basis:
+	case begun && !o.Counted:
+		b.suspend(o.Terms.Basis)
+	case begun && (b.same(o) || o.Frozen && Lowers(o.Terms, b.Terms)):
+	default:
+		b.SetTerms(o.Terms, o.Rule, b.now)
+	}
+}
+
+// suspend ends the terms: nothing is granted from now on. Limit and periods stay, for what is reported late, and bills.
+func (b *ledgerBook) suspend(basis uint64) {
+	if b.Terms.Until <= b.now {
+		return
+	}
+	t := b.Terms
+	t.Until, t.Basis = b.now, basis
+	b.SetTerms(t, b.Calendar[len(b.Calendar)-1], b.now)
+}
+
+// same tells whether an offer is what the book has.
+func (b *ledgerBook) same(o *Offer) bool {
+	last := b.Calendar[len(b.Calendar)-1]
+	if last.Per != o.Rule.Per || last.Anchored != o.Rule.Anchored || last.Anchored && last.Anchor != o.Rule.Anchor {
+		return false
+	}
+	x, y := o.Terms, b.Terms
+	return x.Limit == y.Limit && x.Overdraft == y.Overdraft && x.Rollover == y.Rollover && x.Soft == y.Soft &&
+		x.Since == y.Since && x.Until == y.Until && slices.Equal(x.Warn, y.Warn)
+}
+
+// Lowers tells whether fewer rights may be given by the next terms than by the old ones, or not as long.
+func Lowers(old, next ledger.Terms) bool {
+	return next.Limit+next.Overdraft < old.Limit+old.Overdraft || next.Rollover < old.Rollover || next.Until < old.Until
+}
+
+// hearEvery is how much time passes, in milliseconds, before it alone is worth writing that a holder reported.
+const hearEvery = 600_000
+
+// A hearing is when a holder was last heard of.
+type hearing struct {
+	id ledger.HolderID
+	at int64
+}
+
+// heard notes when those who report were last heard of.
+func (b *ledgerBook) heard(pieces []piece) []hearing {
+	out := make([]hearing, 0, len(pieces))
+	for _, p := range pieces {
+		id := p.job.lease.Holder
+		if h := b.find(id); h != nil {
+			out = append(out, hearing{id, h.Heard})
+		}
+	}
+	return out
+}
+
+// unhear forgets that they were heard of again after so short a time, so that a report without news changes nothing.
+func (b *ledgerBook) unhear(before []hearing) {
+	for _, was := range before {
+		if h := b.find(was.id); h != nil && b.now-was.at < hearEvery {
+			h.Heard = was.at
+		}
+	}
+}
+
+func (b *ledgerBook) find(id ledger.HolderID) *ledger.Holder {
+	at, ok := slices.BinarySearchFunc(b.Holders, id, func(h ledger.Holder, id ledger.HolderID) int {
+		return bytes.Compare(h.ID[:], id[:])
+	})
+	if !ok {
+		return nil
+	}
+	return &b.Holders[at]
+}
+
+// take takes one item in: the report, then the ask.
+func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
+	it, a := p.item(), &p.job.answers[p.at]
+	*a = wire.LeaseAnswer{}
+	no := b.Fold(it.Report, b.now)
+	if no != nil && no.Code == ledger.CodeAhead {
+		err := c.era.raise(ctx, loss{from: b.Epoch, why: "holder " + holderKey(p.job.lease.Holder) + " of " + b.customer +
+			", " + b.feature + ": " + no.Why})
+		if err != nil {
+			return err
+		}
+		c.era.prepare(b.Book, b.now)
+		no = b.Fold(it.Report, b.now)
+	}
+	if no != nil {
+		c.Stats.Refused.Add(1)
+		a.Code = no.Code
+		return nil
+	}
+	if it.Ask == nil {
+		return nil
+	}
+	if !b.offer.Counted && b.offer.Known {
+		a.Denied = ledger.CodeUnknown
+		return nil
+	}
+	w, no := b.Grant(*it.Ask, b.now)
+	if no != nil {
+		a.Denied = no.Code
+		return nil
+	}
+	a.Award = &w
+	return nil
+}
+
+// tell completes the answers with what the book has in the end.
+func (t *task) tell(b *ledgerBook) {
+	if len(t.pieces) == 0 {
+		return
+	}
+	totals := b.Totals(b.now)
+	for _, p := range t.pieces {
+		a, id := &p.job.answers[p.at], p.job.lease.Holder
+		own := totals
+		own.Shares = nil
+		if at := slices.IndexFunc(totals.Shares, func(s ledger.Share) bool { return s.Holder == id }); at >= 0 {
+			own.Shares = totals.Shares[at : at+1] // of the others it needs the sum
+		}
+		a.Totals, a.Known = &own, b.known(id)
+	}
+}
+
+// known is what the book has of a holder.
+func (b *ledgerBook) known(id ledger.HolderID) []ledger.Reported {
+	var out []ledger.Reported
+	for i := range b.Periods {
+		p := &b.Periods[i]
+		for j := range p.Lines {
+			if l := &p.Lines[j]; l.Holder == id {
+				out = append(out, ledger.Reported{Span: p.Span, Source: l.Source, Vector: l.Vector})
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,56 @@
+package hub
+
+import (
+	"context"
+
+	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/hub/counting"
+)
+
+// A seller tells those who count what customers bought.
+type seller struct{ h *Hub }
+
+// Fresh returns once every document that was written before the call is known.
+func (s seller) Fresh(ctx context.Context) error {
+	_, err := s.h.fresh(ctx)
+	return err
+}
+
+// Offer is what consumption is counted against by the newest view.
+func (s seller) Offer(customer, feature string, now int64) counting.Offer {
+	v, _ := s.h.shelf.load()
+	if v == nil {
+		return counting.Offer{}
+	}
+	return v.offer(customer, feature, now)
+}
+
+func (v *view) offer(customer, feature string, now int64) counting.Offer {
+	c, exists := v.cards.Get(card{id: customer})
+	held := v.index.Held([]byte(customer), []byte(feature))
+	o := offerOf(&held, max(c.rev, v.catRev), now)
+	o.Group, o.Known, o.Frozen = c.group, o.Known && exists, v.catalogue.Lowering
+	return o
+}
+
+// offerOf is what a customer may consume by a record, under documents of a revision.
+func offerOf(held *checker.Held, basis uint64, now int64) counting.Offer {
+	o := counting.Offer{Terms: ledger.Terms{Basis: basis}, Rule: ledger.Rule{Per: checker.Never}}
+	o.Known = held.Record != nil && held.Feature != nil && held.Feature.Type == checker.Metered
+	t, counted := checker.Counted(held, &checker.Ask{Quantity: 1, Anywhere: true}, now)
+	if !o.Known || !counted {
+		return o
+	}
+	o.Counted = true
+	o.Rule = ledger.Rule{Per: t.Per, Anchored: t.Anchored, Anchor: t.Anchor}
+	o.Terms = ledger.Terms{Limit: min(t.Limit, ledger.MaxUnits), Overdraft: min(t.Overdraft, ledger.MaxUnits),
+		Rollover: t.Rollover, Soft: t.Soft, Since: t.Since, Until: t.Until, Basis: basis}
+	if t.Unlimited {
+		o.Terms.Limit, o.Terms.Overdraft = ledger.MaxUnits, 0
+	}
+	if o.Terms.Until == 0 {
+		o.Terms.Until = ledger.Forever
+	}
+	return o
+}
