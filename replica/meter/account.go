@@ -18,7 +18,6 @@ type account struct {
 	saved    uint64 // the version that the vault has
 	told     uint64 // the version that the hub is known to have
 	out      bool   // an exchange about it is under way
-	broken   bool   // led is ahead of a vault that took nothing; whoever comes next makes it what the vault has
 	rule     ledger.Rule
 	totals   *ledger.Totals
 	chunk    chunk
@@ -99,10 +98,6 @@ func (a *account) grants(u *checker.Use, now int64) {
 // mend makes the account what the vault has, after the vault took nothing. Of a chunk that the vault has, what was
 // consumed stays consumed.
 func (a *account) mend() {
-	if !a.broken {
-		return
-	}
-	a.broken = false
 	a.led = ledger.NewAccount()
 	if led, err := ledger.DecodeAccount(a.durable); err == nil { // it was encoded here; nil: the vault has none
 		a.led = *led

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/sidegate/sidegate/replica/ledger"
 )
@@ -12,12 +13,13 @@ var ErrClosed = errors.New("the meter is stopping")
 
 // A batch is what one commit writes, and who waits for it.
 type batch struct {
+	inside   sync.WaitGroup // those that are changing accounts for it
 	accounts map[*account]struct{}
 	memories []Memory
 	kept     [][16]byte // keys whose promises end with the batch
 	done     chan struct{}
-	err      error // once done is closed; set before that where nobody may join
-	shut     bool
+	err      error // once done is closed; or why nobody may enter
+	shut     bool  // nobody may enter
 }
 
 func newBatch() *batch { return &batch{accounts: map[*account]struct{}{}, done: make(chan struct{})} }
@@ -41,28 +43,48 @@ func (b *batch) wait() error {
 	return b.err
 }
 
-// join has an account, which is locked and changed, written with the next commit. If it cannot, the account is what the
-// vault has again.
-func (m *Meter) join(a *account, memory *Memory) (*batch, error) {
-	a.version++
+// enter is called before an account is changed, and leave after: what is changed between the two is written with the
+// batch, or undone with all of it. An error says that nothing may be changed now.
+func (m *Meter) enter() (*batch, error) {
 	m.mu.Lock()
-	b := m.next
-	if b.shut {
-		m.mu.Unlock()
-		a.broken = true
-		a.mend()
-		return nil, b.err
+	defer m.mu.Unlock()
+	if m.next.shut {
+		return nil, m.next.err
 	}
-	b.accounts[a] = struct{}{}
-	if memory != nil {
-		b.memories = append(b.memories, *memory)
-	}
-	m.mu.Unlock()
+	m.next.inside.Add(1)
+	return m.next, nil
+}
+
+// leave ends what enter began. It has the accounts written that were added.
+func (m *Meter) leave(b *batch) {
+	b.inside.Done()
 	select {
 	case m.wake <- struct{}{}:
 	default:
 	}
-	return b, nil
+}
+
+// add has an account, which is locked and changed, and memories written with a batch that was entered.
+func (m *Meter) add(b *batch, a *account, memories ...Memory) {
+	a.version++
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b.accounts[a] = struct{}{}
+	b.memories = append(b.memories, memories...)
+}
+
+// change changes an account, which is locked, if it may be changed now, and has it written if do says that it is.
+func (m *Meter) change(a *account, do func() bool) *batch {
+	b, err := m.enter()
+	if err != nil {
+		return nil // it is tried again
+	}
+	defer m.leave(b)
+	if !do() {
+		return nil
+	}
+	m.add(b, a)
+	return b
 }
 
 // write commits one batch after the other until ctx ends, and then what is left.
@@ -79,21 +101,27 @@ func (m *Meter) write(ctx context.Context) error {
 	}
 }
 
+// turn makes room for the next batch, which nobody may enter if why says so, and answers the one that is full once
+// everybody has left it.
+func (m *Meter) turn(why error) *batch {
+	m.mu.Lock()
+	b := m.next
+	m.next = newBatch()
+	m.next.shut, m.next.err = why != nil, why
+	m.mu.Unlock()
+	b.inside.Wait()
+	return b
+}
+
 // A state is an account as it was when it was encoded.
 type state struct {
 	version uint64
 	prior   *chunk
 }
 
-// commit writes the batch. With last set nobody may join another one.
+// commit writes the batch. With last set nobody may enter another one.
 func (m *Meter) commit(last error) {
-	m.mu.Lock()
-	b := m.next
-	m.next = newBatch()
-	if last != nil {
-		m.next.shut, m.next.err = true, last
-	}
-	m.mu.Unlock()
+	b := m.turn(last)
 	if len(b.accounts) == 0 && len(b.memories) == 0 {
 		close(b.done)
 		return
@@ -121,29 +149,26 @@ func (m *Meter) commit(last error) {
 	close(b.done)
 }
 
-// fail tells everybody who waits that nothing was written, those who joined meanwhile too: what they did stands on
-// what the vault did not take.
+// fail tells everybody who waits that nothing was written, those who entered meanwhile too: what they did stands on
+// what the vault did not take. Nobody changes an account until all are what the vault has.
 func (m *Meter) fail(b *batch, last error) {
 	m.mu.Lock()
-	also := m.next
-	also.shut, also.err = true, b.err
+	m.next.shut, m.next.err = true, b.err
 	m.mu.Unlock()
+	also := m.turn(b.err)
 	for _, lost := range []*batch{b, also} {
 		for a := range lost.accounts {
 			a.mu.Lock()
-			a.broken = true
 			a.mend()
 			a.mu.Unlock()
 		}
 	}
 	m.mu.Lock()
 	m.next = newBatch()
-	if last != nil {
-		m.next.shut, m.next.err = true, last
-	}
+	m.next.shut, m.next.err = last != nil, last
 	m.mu.Unlock()
-	m.release(b)
-	m.release(also)
-	close(b.done)
-	close(also.done)
+	for _, lost := range []*batch{b, also} {
+		m.release(lost)
+		close(lost.done)
+	}
 }

@@ -138,9 +138,14 @@ func (t *try) run() (Result, error) {
 
 func (t *try) locked() (Result, error) {
 	a, now := t.a, t.m.clock.read()
+	in, err := t.m.enter()
+	if err != nil {
+		return Result{}, err
+	}
+	defer t.m.leave(in)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.rule = ledger.Rule{Per: t.terms.Per, Anchored: t.terms.Anchored, Anchor: t.terms.Anchor}
+	a.rule = ruleOf(&t.terms)
 	span := a.span(now)
 	a.led.Open(span)
 	if a.chunk.span.Start != span.Start {
@@ -158,18 +163,21 @@ func (t *try) locked() (Result, error) {
 		a.demand.add(q, now)
 	}
 	a.room = d.Remaining
+	t.in = in
 	chunked, no := t.spend(span, q, now)
 	switch {
 	case no != nil && no.Code == ledger.CodeShort:
-		t.short, t.answered = true, a.answered
+		t.in, t.short, t.answered = nil, true, a.answered
 		t.m.want(a, q)
 		return res, nil
 	case no != nil:
+		t.in = nil
 		return res, fmt.Errorf("%w: %s", ErrTooMany, no.Why)
 	}
 	consumed(&res.Decision, q, a.led.Free(span, now)+a.chunk.left)
 	res.Consumed = q
-	return res, t.write(&res, chunked)
+	t.write(&res, chunked)
+	return res, nil
 }
 
 // spend takes q units of what the account has. chunked says that nothing of it has to be written.
@@ -219,33 +227,29 @@ func (t *try) fill(span ledger.Span, q, now int64) bool {
 		a.led.Settled(span, src, n, 0)
 		return false
 	}
-	in, err := t.m.join(a, nil)
-	if err != nil {
-		return false
-	}
-	a.chunk = chunk{span: span, src: src, left: n, in: in}
+	t.m.add(t.in, a)
+	a.chunk = chunk{span: span, src: src, left: n, in: t.in}
 	return true
 }
 
 // write has what was consumed written down.
-func (t *try) write(res *Result, chunked bool) (err error) {
-	var memory *Memory
+func (t *try) write(res *Result, chunked bool) {
+	var memories []Memory
 	if t.p != nil {
 		t.p.answer = t.r.Render(&res.Decision)
-		memory = &Memory{Key: t.r.Key, Payload: t.r.Payload, Answer: t.p.answer, At: t.m.clock.read()}
+		memories = []Memory{{Key: t.r.Key, Payload: t.r.Payload, Answer: t.p.answer, At: t.m.clock.read()}}
 	}
 	if chunked {
-		t.in = t.a.chunk.in
-		if memory != nil {
-			t.m.remember(memory, t.p)
+		if memories != nil {
+			t.m.remember(t.in, memories, t.p)
 		}
-		return nil
+		t.in = t.a.chunk.in
+		return
 	}
 	if !t.terms.Soft {
 		t.m.wantSoon(t.a)
 	}
-	t.in, err = t.m.join(t.a, memory)
-	return err
+	t.m.add(t.in, t.a, memories...)
 }
 
 // consumed makes a decision say how it stands after the consumption.

@@ -22,6 +22,7 @@ type tin struct {
 	accounts map[string][]byte
 	memories map[[16]byte]Memory
 	full     bool
+	slow     time.Duration
 	commits  int
 }
 
@@ -46,6 +47,7 @@ func (v *tin) Each(f func(string, []byte) error) error {
 var errFull = errors.New("no room")
 
 func (v *tin) Commit(accounts map[string][]byte, memories []Memory) error {
+	time.Sleep(v.slow)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.full {
@@ -115,6 +117,12 @@ func (d *desk) Exchange(_ context.Context, l *wire.Lease, key ed25519.PrivateKey
 		d.faults = append(d.faults, err)
 	}
 	return wire.DecodeLeaseReply(wire.AppendLeaseReply(nil, reply))
+}
+
+func (d *desk) beAway(away bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.away = away
 }
 
 func (d *desk) item(it *wire.LeaseItem, now int64) (ans wire.LeaseAnswer) {
@@ -195,6 +203,10 @@ func (s *stand) request(q int64, key byte) *Request {
 		r.Render = func(d *checker.Decision) []byte { return []byte(d.Reason.String()) }
 	}
 	return r
+}
+
+func (s *stand) fact(q int64, key byte) Fact {
+	return Fact{Customer: "acme", Feature: "calls", Quantity: q, Key: [16]byte{key}, Held: s.request(0, 0).Held}
 }
 
 func (s *stand) consume(m *Meter, q int64) Result {

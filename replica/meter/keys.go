@@ -63,20 +63,13 @@ func (m *Meter) fulfil(key [16]byte, p *promise) {
 	close(p.done)
 }
 
-// remember has a memory written with the next commit, for which nobody waits.
-func (m *Meter) remember(memory *Memory, p *promise) {
+// remember has a memory written with a batch, for which nobody waits.
+func (m *Meter) remember(b *batch, memories []Memory, p *promise) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.next.shut {
-		return
-	}
 	p.kept = true
-	m.next.memories = append(m.next.memories, *memory)
-	m.next.kept = append(m.next.kept, memory.Key)
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
+	b.memories = append(b.memories, memories...)
+	b.kept = append(b.kept, memories[0].Key)
 }
 
 // release ends the promises of memories that were written, or never will be.

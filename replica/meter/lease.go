@@ -99,12 +99,12 @@ func (m *Meter) changed() []*account {
 	m.each(func(a *account) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		version := a.version
-		a.settle()
-		a.tidy(now, linked)
-		if a.version != version {
-			_, _ = m.join(a, nil) // what cannot be written now will be tried again
-		}
+		m.change(a, func() bool {
+			version := a.version
+			a.settle()
+			a.tidy(now, linked)
+			return a.version != version
+		})
 		if a.saved > a.told {
 			all = append(all, a)
 		}
@@ -254,7 +254,19 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 	if distrusts(ans.Code) {
 		return ans.Code
 	}
-	version := a.version
+	// Rights that are not written yet are not spent: whoever spends them is in this batch or a later one.
+	m.change(a, func() bool {
+		version := a.version
+		code = a.take(it, ans, epoch)
+		return a.version != version
+	})
+	a.tell(ans.Totals)
+	a.denied = ans.Denied
+	return code
+}
+
+// take makes of an account what the hub says.
+func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64) (code string) {
 	if epoch > a.led.Epoch {
 		a.led.Adopt(epoch)
 		a.version++
@@ -278,11 +290,6 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 			return no.Code
 		}
 		a.version++
-	}
-	a.tell(ans.Totals)
-	a.denied = ans.Denied
-	if a.version != version {
-		_, _ = m.join(a, nil) // rights that are not written are not spent: whoever spends them joins again
 	}
 	return ""
 }

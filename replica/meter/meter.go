@@ -140,10 +140,8 @@ func (m *Meter) load(key string, data []byte) error {
 	m.mu.Lock()
 	m.epoch = max(m.epoch, led.Epoch)
 	m.mu.Unlock()
-	if string(ledger.AppendAccount(nil, &a.led)) != string(a.durable) {
-		_, err = m.join(a, nil)
-	}
-	return err
+	m.change(a, func() bool { return string(ledger.AppendAccount(nil, &a.led)) != string(a.durable) })
+	return nil
 }
 
 // keyOf is what an account is found by; ids have no control characters.
@@ -204,7 +202,7 @@ func (m *Meter) Run(ctx context.Context) error {
 	group.Go(func() error {
 		defer stop()
 		m.report(ctx)
-		m.leave(context.WithoutCancel(ctx))
+		m.depart(context.WithoutCancel(ctx))
 		return nil
 	})
 	return group.Wait()

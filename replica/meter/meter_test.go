@@ -81,9 +81,7 @@ func withoutAHubRightsThatAreHeldAreSpentAndNoMore(t *testing.T) {
 	m, stop := s.open(newTin(1))
 	defer stop()
 	s.consume(m, 1)
-	s.desk.mu.Lock()
-	s.desk.away = true
-	s.desk.mu.Unlock()
+	s.desk.beAway(true)
 	held := m.Status().Held
 	if held == 0 {
 		t.Fatal("no rights are held ahead of need")
@@ -95,7 +93,7 @@ func withoutAHubRightsThatAreHeldAreSpentAndNoMore(t *testing.T) {
 	}
 	begin := time.Now()
 	res := s.consume(m, 1)
-	if res.Decision.Reason != checker.RightsUnavailable || res.RetryAfter == 0 || res.Consumed != 0 {
+	if d := res.Decision; d.Allowed || d.Reason != checker.RightsUnavailable || res.RetryAfter == 0 || res.Consumed != 0 {
 		t.Errorf("got %+v", res)
 	}
 	if took := time.Since(begin); took > 250*time.Millisecond {
@@ -211,7 +209,9 @@ func aChunkThatACrashCutOffIsInDoubtAndNotBilled(t *testing.T) {
 		}
 	}
 	crashed := v.copy()
+	s.desk.beAway(true)
 	stop()
+	s.desk.beAway(false)
 	_, stop = s.open(crashed)
 	defer stop()
 	time.Sleep(3 * time.Second)
@@ -253,10 +253,14 @@ func TestAFencedHolderGoesOnUnderAnotherName(t *testing.T) {
 func aFencedHolderGoesOnUnderAnotherName(t *testing.T) {
 	s, v := newStand(t, hard(1000)), newTin(1)
 	m, stop := s.open(v)
-	defer stop()
 	s.consume(m, 5)
 	time.Sleep(2 * time.Second)
 	old := m.Status().Holder
+	s.desk.beAway(true)
+	if _, err := m.Record(t.Context(), []Fact{s.fact(4, 9)}); err != nil {
+		t.Fatal(err)
+	}
+	s.desk.beAway(false)
 	s.desk.mu.Lock()
 	s.desk.book.Fence(old, false)
 	s.desk.mu.Unlock()
@@ -270,6 +274,17 @@ func aFencedHolderGoesOnUnderAnotherName(t *testing.T) {
 	}
 	if res := s.consume(m, 2); res.Consumed != 2 {
 		t.Errorf("under the other name: got %+v", res)
+	}
+	time.Sleep(3 * time.Second)
+	stop()
+	var unbacked int64
+	for _, l := range s.desk.book.Periods[0].Lines {
+		if l.Source.Kind == ledger.Unbacked {
+			unbacked += l.Net()
+		}
+	}
+	if unbacked != 4 {
+		t.Errorf("of the 4 that were not reported the hub has %d", unbacked)
 	}
 }
 
@@ -292,5 +307,128 @@ func aRestoredVaultTakesAnotherName(t *testing.T) {
 	}
 	if got := s.folded(); got.Used != 10 {
 		t.Errorf("the hub has %d used", got.Used)
+	}
+}
+
+func TestAVaultThatFailsNowAndThenLosesAndDoublesNothing(t *testing.T) {
+	for name, a := range map[string]checker.Allowance{
+		"soft":             {Limit: 100, Per: checker.Month, Soft: true},
+		"hard":             hard(100_000),
+		"chunked":          {Limit: 100_000, Per: checker.Month, Chunked: true},
+		"chunked and soft": {Limit: 100, Per: checker.Month, Soft: true, Chunked: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { failNowAndThen(t, a) })
+		})
+	}
+}
+
+func failNowAndThen(t *testing.T, a checker.Allowance) {
+	s, v := newStand(t, a), newTin(1)
+	v.slow = 3 * time.Millisecond
+	m, stop := s.open(v)
+	var counted atomic.Int64
+	var group sync.WaitGroup
+	for who := range 8 {
+		group.Go(func() {
+			for n := range 300 {
+				if res, err := m.Consume(t.Context(), s.request(1+int64(n%7), 0)); err == nil {
+					counted.Add(res.Consumed)
+				}
+				time.Sleep(time.Duration(who+n%5) * time.Millisecond)
+			}
+		})
+	}
+	for n := range 100 {
+		time.Sleep(time.Duration(5+n%11) * time.Millisecond)
+		v.beFull(n%3 == 0)
+	}
+	v.beFull(false)
+	group.Wait()
+	stop()
+	got := s.folded()
+	if got.Used != counted.Load() || got.Out != 0 {
+		t.Errorf("the hub has %d used and %d out, callers were told of %d", got.Used, got.Out, counted.Load())
+	}
+	if counted.Load() < 1000 {
+		t.Errorf("only %d were counted; the test shows little", counted.Load())
+	}
+}
+
+func TestRightsThatAreHeldElsewhereAreWaitedForAQuarterOfASecond(t *testing.T) {
+	synctest.Test(t, rightsThatAreHeldElsewhere)
+}
+
+func rightsThatAreHeldElsewhere(t *testing.T) {
+	s := newStand(t, hard(10))
+	s.desk.book.Fold(ledger.Report{Holder: ledger.HolderID{9}, Forgot: -1}, 1)
+	now := time.Now().UnixMilli()
+	if _, no := s.desk.book.Grant(ledger.Ask{Holder: ledger.HolderID{9}, Period: s.desk.book.Calendar.At(now).Start,
+		Target: 10}, now); no != nil {
+		t.Fatal(no)
+	}
+	m, stop := s.open(newTin(1))
+	defer stop()
+	begin := time.Now()
+	res := s.consume(m, 1)
+	took := time.Since(begin)
+	if res.Decision.Allowed || res.Decision.Reason != checker.RightsUnavailable || took < 200*time.Millisecond ||
+		took > 251*time.Millisecond {
+		t.Errorf("got %+v after %v", res, took)
+	}
+}
+
+func TestAFactIsCountedOnceWhateverTheLimit(t *testing.T) { synctest.Test(t, aFactIsCountedOnce) }
+
+func aFactIsCountedOnce(t *testing.T) {
+	s := newStand(t, hard(10))
+	m, stop := s.open(newTin(1))
+	defer stop()
+	var group sync.WaitGroup
+	for i := range 10 {
+		group.Go(func() {
+			facts := []Fact{s.fact(6, 1), s.fact(7, 2), s.fact(6, 1), s.fact(1, byte(10+i))}
+			if i%2 == 1 {
+				facts[0], facts[1] = facts[1], facts[0]
+			}
+			if _, err := m.Record(t.Context(), facts); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n, err := m.Record(t.Context(), []Fact{s.fact(6, 1), s.fact(2, 50)}); err != nil || n != 1 {
+		t.Errorf("again: %d duplicates, %v", n, err)
+	}
+	time.Sleep(2 * time.Second)
+	if got := s.folded(); got.Used != 6+7+10+2 {
+		t.Errorf("the hub has %d", got.Used)
+	}
+	if d := s.consume(m, 1).Decision; d.Reason != checker.LimitReached {
+		t.Errorf("facts fill a hard limit too: got %v", d.Reason)
+	}
+}
+
+func TestTheHubIsToldOnlyWhatTheVaultHas(t *testing.T) { synctest.Test(t, onlyWhatTheVaultHas) }
+
+func onlyWhatTheVaultHas(t *testing.T) {
+	s, v := newStand(t, hard(1000)), newTin(1)
+	m, stop := s.open(v)
+	defer stop()
+	s.consume(m, 1)
+	time.Sleep(2 * time.Second)
+	v.slow = time.Minute
+	var group sync.WaitGroup
+	group.Go(func() { s.consume(m, 2) })
+	time.Sleep(time.Second)
+	group.Go(func() { s.consume(m, 100) }) // needs rights, so that there is an exchange
+	time.Sleep(5 * time.Second)
+	if got := s.folded(); got.Used != 1 || got.Out < 100 {
+		t.Errorf("the hub has %d used and %d out before the vault has it", got.Used, got.Out)
+	}
+	group.Wait()
+	time.Sleep(3 * time.Minute)
+	if got := s.folded(); got.Used != 103 {
+		t.Errorf("at last the hub has %d used", got.Used)
 	}
 }

@@ -61,7 +61,7 @@ func (m *Meter) renew() {
 func (a *account) inherit(led *ledger.Account, data []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.led, a.durable, a.chunk, a.told, a.broken = *led, data, chunk{}, 0, false
+	a.led, a.durable, a.chunk, a.told = *led, data, chunk{}, 0
 	a.version++
 	a.saved = a.version
 }

@@ -48,9 +48,9 @@ func (a *account) kept(span ledger.Span) int64 {
 	return span.Start
 }
 
-// leave reports for the last time, and if the hub can be told gives rights back. A hub that cannot be reached may not
+// depart reports for the last time, and if the hub can be told gives rights back. A hub that cannot be reached may not
 // be there at the next start either, which will need them.
-func (m *Meter) leave(ctx context.Context) {
+func (m *Meter) depart(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
 	m.rest(func(a *account) { a.drop() })
@@ -74,11 +74,12 @@ func (m *Meter) rest(change func(*account)) {
 	m.each(func(a *account) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		version := a.version
-		if change(a); a.version == version {
-			return
-		}
-		if b, err := m.join(a, nil); err == nil {
+		b := m.change(a, func() bool {
+			version := a.version
+			change(a)
+			return a.version != version
+		})
+		if b != nil {
 			last = b
 		}
 	})
