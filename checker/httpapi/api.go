@@ -31,6 +31,8 @@ type Meter interface {
 	Use(customer, feature, room []byte, u *checker.Use)
 	// Consume decides, counts, and returns when it is written down; an error says that nothing was counted.
 	Consume(ctx context.Context, r *meter.Request) (meter.Result, error)
+	// Record counts what has happened, once for each key, and answers how many were counted before.
+	Record(ctx context.Context, facts []meter.Fact) (duplicates int, err error)
 	// Status is how it stands.
 	Status() meter.Status
 }
@@ -147,6 +149,11 @@ func (a *API) Handler(ctx *fasthttp.RequestCtx) {
 		a.serve(ctx, apiChecks, query)
 	case "/v1/consume":
 		a.serve(ctx, apiConsume, query)
+	case "/v1/usage", "/api/v1/events":
+		a.serve(ctx, apiUsage, query)
+		if ctx.Response.StatusCode() == fasthttp.StatusOK {
+			accepted(ctx, string(path))
+		}
 	case "/v1/explain":
 		a.serve(ctx, apiExplain, query)
 	case "/v1/status":
@@ -205,6 +212,8 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, which api, query []byte) {
 		t, ok = a.explain(ctx, w, query)
 	case apiConsume:
 		t, ok = a.consume(ctx, w, query)
+	case apiUsage:
+		t, ok = a.usage(ctx, w, query)
 	default:
 		t, ok = a.entitlements(ctx, w, query)
 	}

@@ -53,12 +53,15 @@ func (a *API) checks(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	return trouble{}, true
 }
 
-// of says in which item of a bulk request the trouble is.
-func (t trouble) of(item int) trouble {
+// of says in which item of a bulk check the trouble is.
+func (t trouble) of(item int) trouble { return t.at("checks", item) }
+
+// at says in which item of a list the trouble is.
+func (t trouble) at(list string, item int) trouble {
 	if t.field != "" {
 		t.field = "." + t.field
 	}
-	t.field = fmt.Sprintf("checks[%d]%s", item, t.field)
+	t.field = fmt.Sprintf("%s[%d]%s", list, item, t.field)
 	return t
 }
 

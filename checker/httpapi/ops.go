@@ -2,16 +2,19 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/meter"
 )
 
 // An api is one of the calls that decide.
@@ -23,10 +26,11 @@ const (
 	apiEntitlements
 	apiExplain
 	apiConsume
+	apiUsage
 	apiCount
 )
 
-var apiNames = [apiCount]string{"check", "checks", "entitlements", "explain", "consume"}
+var apiNames = [apiCount]string{"check", "checks", "entitlements", "explain", "consume", "usage"}
 
 // timedOne is of how many requests one is timed: reading a clock twice costs as much as finding a customer.
 const timedOne = 16
@@ -63,6 +67,11 @@ func newMeters(a *API) *meters {
 	})
 	gauge("hub_connected", func() float64 { return number(source.Status().Linked) })
 	gauge("stored_revision", func() float64 { return float64(source.Status().Stored) })
+	if m := a.o.Meter; m != nil {
+		gauge("usage_unreported", func() float64 { return float64(m.Status().Unreported) })
+		gauge("rights_held", func() float64 { return float64(m.Status().Held) })
+		gauge("usage_linked", func() float64 { return number(m.Status().Linked) })
+	}
 	gauge("alarms", func() float64 { return float64(len(source.Status().Alarms)) })
 	return m
 }
@@ -148,6 +157,7 @@ type statusDocument struct {
 	Digest    digestCheck   `json:"digest"`
 	Hub       hubLink       `json:"hub"`
 	Disk      diskState     `json:"disk"`
+	Usage     *usageState   `json:"usage,omitempty"` // left out where nothing is counted
 	Alarms    []alarmReport `json:"alarms"`
 }
 
@@ -175,6 +185,25 @@ type alarmReport struct {
 	Remedy string `json:"remedy"`
 }
 
+// usageState is how counting stands.
+type usageState struct {
+	Holder     string     `json:"holder"`
+	Linked     bool       `json:"linked"`                // the last exchange with a hub succeeded
+	Accounts   int        `json:"accounts"`              // customers times features that are counted here
+	RightsHeld int64      `json:"rights_held"`           // units of hard limits that can be consumed without the hub
+	Unreported int        `json:"unreported"`            // accounts of which the hub does not know everything
+	ReportedAt *time.Time `json:"reported_at,omitempty"` // of the last exchange that succeeded
+}
+
+func newUsageState(s meter.Status) *usageState {
+	u := &usageState{Holder: hex.EncodeToString(s.Holder[:]), Linked: s.Linked, Accounts: s.Accounts, RightsHeld: s.Held,
+		Unreported: s.Unreported}
+	if !s.Reported.IsZero() {
+		u.ReportedAt = &s.Reported
+	}
+	return u
+}
+
 func (a *API) status(ctx *fasthttp.RequestCtx, query []byte) {
 	if !ctx.IsGet() && !ctx.IsHead() {
 		problem(ctx, wrongMethod(ctx, fasthttp.MethodGet))
@@ -189,6 +218,9 @@ func (a *API) status(ctx *fasthttp.RequestCtx, query []byte) {
 		Lineage: lineage{s.Lineage.Log, s.Lineage.Created, s.Lineage.Nonce},
 		AgeMs:   a.age(a.o.Now().UnixMilli()), Digest: digestCheck{string(s.Digest), s.Digested},
 		Hub: hubLink{s.Linked}, Disk: diskState{s.Stored}, Alarms: []alarmReport{}}
+	if a.o.Meter != nil {
+		doc.Usage = newUsageState(a.o.Meter.Status())
+	}
 	switch {
 	case !a.isLoaded():
 		doc.Mode, doc.AgeMs = "loading", 0
