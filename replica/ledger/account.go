@@ -90,6 +90,17 @@ func (a *Account) Free(s Span, now int64) int64 {
 	return sum
 }
 
+// Granted is how many rights of a period were ever granted.
+func (a *Account) Granted(s Span) int64 {
+	sum := int64(0)
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Span.Start == s.Start {
+			sum += e.Granted
+		}
+	}
+	return sum
+}
+
 // Used is what was consumed in a period by this holder, doubtful units and what is being consumed included.
 func (a *Account) Used(s Span) int64 {
 	sum := int64(0)
@@ -194,6 +205,14 @@ func (a *Account) Settled(s Span, src Source, n, used int64) {
 	e.Used += used
 }
 
+// Chunk is how much of a source is being consumed from memory.
+func (a *Account) Chunk(s Span, src Source) int64 {
+	if e := a.find(s, src); e != nil {
+		return e.Chunk
+	}
+	return 0
+}
+
 // Recover is called when the process starts: what of a chunk was consumed before it died is not known.
 func (a *Account) Recover() {
 	for i := range a.Entries {
@@ -231,74 +250,6 @@ func (a *Account) Tidy(now int64) {
 			e.Released += e.free()
 		}
 	}
-}
-
-// Report is what the hub has to know.
-func (a *Account) Report(id HolderID) Report {
-	r := Report{Holder: id, Epoch: a.Epoch, Standing: a.Standing, Forgot: a.Forgot}
-	for i := range a.Entries {
-		e := &a.Entries[i]
-		r.Lines = append(r.Lines, Reported{e.Span, e.Source, e.Vector})
-	}
-	return r
-}
-
-// Take adopts an award. Refused are awards of a history that was replaced, and those that show that this account was
-// restored from a backup: then it may not be used any more.
-func (a *Account) Take(w Award) *Refusal {
-	if w.Epoch < a.Epoch {
-		return refuse(CodeEpoch, "the award is of epoch %d, this holder is in %d", w.Epoch, a.Epoch)
-	}
-	if no := a.Confirm(w.Span, w.Lines); no != nil {
-		return no
-	}
-	if w.Standing.Released > a.Standing.Released {
-		return refuse(CodeRestored, "the hub knows of standing rights given back that are not known here")
-	}
-	if w.Epoch > a.Epoch || w.Turn >= a.Turn {
-		a.Epoch, a.Turn, a.Calendar, a.Funds = w.Epoch, w.Turn, w.Calendar, w.Funds
-	}
-	for _, l := range w.Lines {
-		if w.Span.Start > a.Forgot {
-			e := a.entry(w.Span, l.Source)
-			e.Granted = max(e.Granted, l.Granted)
-		}
-	}
-	a.Standing.Granted = max(a.Standing.Granted, w.Standing.Granted)
-	a.Standing.From = max(a.Standing.From, w.Standing.From)
-	a.Standing.Until = max(a.Standing.Until, w.Standing.Until)
-	return nil
-}
-
-// Adopt begins another epoch: from now on nothing is taken that an older one granted, and so the next report tells all
-// that was.
-func (a *Account) Adopt(epoch uint64) {
-	if epoch > a.Epoch {
-		a.Epoch, a.Turn = epoch, 0
-	}
-}
-
-// Confirm notes what the hub has in its book of a period.
-func (a *Account) Confirm(s Span, lines []Line) *Refusal {
-	for _, l := range lines {
-		if s.Start <= a.Forgot {
-			continue
-		}
-		var own Vector
-		if e := a.find(s, l.Source); e != nil {
-			own = e.Vector
-		}
-		own.Granted = max(own.Granted, l.Granted)
-		if !own.Covers(l.Vector) {
-			return refuse(CodeRestored, "the hub knows more of this holder than it does itself")
-		}
-	}
-	for _, l := range lines {
-		if e := a.find(s, l.Source); e != nil {
-			e.Known = e.Known.Max(l.Vector)
-		}
-	}
-	return nil
 }
 
 func (a *Account) find(s Span, src Source) *Entry {

@@ -161,7 +161,7 @@ func (b *Book) open(s Span, now int64) *Period {
 		b.roll(i, now)
 		return &b.Periods[i]
 	}
-	p := Period{Span: s, Terms: b.Terms}
+	p := Period{Span: b.Calendar.amend(s), Terms: b.Terms}
 	for j := range b.Holders {
 		h := &b.Holders[j]
 		if n := h.implied(s.Start); n > 0 {
@@ -267,6 +267,7 @@ func (b *Book) SetTerms(t Terms, r Rule, now int64) {
 	b.Turn++
 	b.Terms = t
 	b.Calendar = b.Calendar.Change(r, now)
+	b.respan(now)
 	for i := range b.Periods {
 		if p := &b.Periods[i]; p.End > now {
 			p.Terms, p.Peak = t, max(p.Peak, t.ceiling())
@@ -279,6 +280,17 @@ func (b *Book) SetTerms(t Terms, r Rule, now int64) {
 func (b *Book) Reset(now int64) {
 	b.Turn++
 	b.Calendar = b.Calendar.Reset(now)
+	b.respan(now)
+}
+
+// respan lets periods that have not ended end when the calendar says: one may have been opened before its time, and
+// then have become another one.
+func (b *Book) respan(now int64) {
+	for i := range b.Periods {
+		if p := &b.Periods[i]; p.End > now {
+			p.Span = b.Calendar.amend(p.Span)
+		}
+	}
 }
 
 // SetGrant adds a grant or changes one. Less than is spent or held already takes nothing back.
@@ -346,6 +358,9 @@ func (b *Book) checkPeriod(p *Period) error {
 	}
 	if live := p.live(Source{Kind: Allowance}); live > p.Peak {
 		return fmt.Errorf("%d rights are out, at most %d were right", live, p.Peak)
+	}
+	if out := p.rolledOut(); out > p.Rolled {
+		return fmt.Errorf("%d rolled over, %d are out", p.Rolled, out)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/sidegate/sidegate/checker"
 )
@@ -23,6 +24,9 @@ type Rule struct {
 
 // same tells whether two rules make the same periods.
 func (r Rule) same(o Rule) bool {
+	if r.at(0).End == Forever && o.at(0).End == Forever {
+		return true
+	}
 	return r.Per == o.Per && r.Anchored == o.Anchored && (!r.Anchored || r.Anchor == o.Anchor)
 }
 
@@ -51,7 +55,7 @@ func (c Calendar) At(t int64) Span {
 		if i > 0 && c[i].From > t {
 			continue
 		}
-		s := c[i].at(t)
+		s := c[i].at(max(t, c[i].From)) // before all that is kept is the first of it
 		s.Start = max(s.Start, c[i].From)
 		if i+1 < len(c) {
 			s.End = min(s.End, c[i+1].From)
@@ -59,6 +63,14 @@ func (c Calendar) At(t int64) Span {
 		return s
 	}
 	return Span{}
+}
+
+// amend is a period with the end that the calendar gives it. One of another calendar stays as it is.
+func (c Calendar) amend(s Span) Span {
+	if own := c.At(s.Start); own.Start == s.Start && own.Start < own.End {
+		return own
+	}
+	return s
 }
 
 // Change makes another rule follow at the end of the period at now. A period without an end is ended now.
@@ -79,6 +91,9 @@ func (c Calendar) Change(r Rule, now int64) Calendar {
 	if r.From = kept.At(now).End; r.From == Forever {
 		r.From = now
 	}
+	if last.From >= r.From { // it was to begin now, after a reset
+		kept = slices.Clip(kept[:len(kept)-1])
+	}
 	return append(kept, r)
 }
 
@@ -94,6 +109,9 @@ func (c Calendar) Reset(now int64) Calendar {
 		}
 	}
 	again := kept[len(kept)-1]
+	if again.From >= now {
+		return kept // it begins now
+	}
 	again.From = now
 	return append(kept, again)
 }

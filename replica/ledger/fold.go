@@ -100,13 +100,10 @@ func (b *Book) granted(h *Holder, l Reported) int64 {
 
 // merge takes one line in. Opening its period may move the holder.
 func (b *Book) merge(h *Holder, l Reported, now int64) {
-	p := b.period(l.Span.Start)
-	if p == nil && l.Vector == (Vector{}) {
+	if b.period(l.Span.Start) == nil && l.Vector == (Vector{}) {
 		return
 	}
-	if p == nil {
-		p = b.open(l.Span, now)
-	}
+	p := b.open(l.Span, now)
 	line := p.line(h.ID, l.Source)
 	line.Vector = line.Max(l.Vector)
 	if b.Learning.Until != 0 {
@@ -121,6 +118,7 @@ func (b *Book) merge(h *Holder, l Reported, now int64) {
 // excuse accepts what an echo shows of rights that a lost log had granted.
 func (b *Book) excuse(p *Period) {
 	p.Peak = max(p.Peak, p.live(Source{Kind: Allowance}))
+	p.Rolled = max(p.Rolled, p.rolledOut())
 	for i := range b.Grants {
 		g := &b.Grants[i]
 		g.Peak = max(g.Peak, b.grantLive(g))
@@ -207,25 +205,33 @@ func (p *Period) charged(src Source) int64 {
 }
 
 // roll moves what is left of the period before into the i-th, once that one has ended. Rights that are still out
-// count as spent; when they come back more rolls over. What rolled over before does not roll again, for it is no part
-// of the allowance.
+// count as spent; when they come back more rolls over, and when use is told late less does, but for what is out. What
+// rolled over before does not roll again, for it is no part of the allowance.
 func (b *Book) roll(i int, now int64) {
 	p := &b.Periods[i]
-	if p.Terms.Rollover == 0 || now < p.Start || now >= p.End {
+	before := b.Calendar.At(p.Start - 1).Start
+	if p.Terms.Rollover|p.Rolled == 0 || now < p.Start || now >= p.End || b.Learning.Until != 0 {
 		return
 	}
 	left := int64(0)
-	switch {
-	case i > 0 && b.Periods[i-1].End == p.Start:
-		q := &b.Periods[i-1]
+	switch q := b.period(before); {
+	case before >= p.Start:
+		left = p.Rolled // the calendar has forgotten the period before
+	case q != nil:
 		left = q.Terms.Limit - q.taken()
 	case b.Terms.Since != 0 && b.Terms.Since < p.Start:
 		left = p.Terms.Limit
 		for j := range b.Holders {
-			left -= b.Holders[j].implied(b.Calendar.At(p.Start - 1).Start)
+			left -= b.Holders[j].implied(before)
 		}
 	}
-	p.Rolled = max(p.Rolled, min(p.Terms.Rollover, left))
+	p.Rolled = max(p.rolledOut(), min(p.Terms.Rollover, left))
+}
+
+// rolledOut is how much of what rolled over is spent or held.
+func (p *Period) rolledOut() int64 {
+	rolled := Source{Kind: Rollover}
+	return add(p.live(rolled), p.charged(rolled))
 }
 
 // keptClosed is how many closed periods a book keeps, whatever became of them.
@@ -266,6 +272,7 @@ func (b *Book) settleFenced(p *Period) {
 	for i := range b.Holders {
 		if h := &b.Holders[i]; h.Trust == WrittenOff || h.Trust == Destroyed {
 			p.settle(h.ID)
+			h.Forgot = max(h.Forgot, p.Start) // a period that is opened again must not write the same off again
 		}
 	}
 }

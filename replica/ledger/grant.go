@@ -118,21 +118,39 @@ type spring struct {
 // overdraft comes last, for it is there to be avoided.
 func (b *Book) order(p *Period, now int64) []spring {
 	own, rolled := Source{Kind: Allowance}, Source{Kind: Rollover}
-	left := p.Terms.Limit - p.taken()
+	left := p.left(b.period(p.End))
 	list := []spring{
 		{own, OwnPriority, p.End, p.Start, max(0, left)},
-		{rolled, OwnPriority, p.End, p.Start - 1, max(0, p.Rolled-p.live(rolled)-p.charged(rolled))},
+		{rolled, OwnPriority, p.End, p.Start - 1, max(0, p.Rolled-p.rolledOut())},
+	}
+	// By this clock the period before may still use what another clock let roll over; and while the book learns,
+	// somebody may have been granted before what lasts longer than its period.
+	if now < p.Start || b.Learning.Until != 0 {
+		list = list[:1]
 	}
 	for i := range b.Grants {
-		if g := &b.Grants[i]; g.active(max(now, p.Start)) && g.From < p.End {
+		if g := &b.Grants[i]; b.Learning.Until == 0 && g.active(max(now, p.Start)) && g.From < p.End {
 			list = append(list, spring{Source{Topup, g.ID}, g.Priority, g.Until, g.From, max(0, g.Amount-b.grantLive(g))})
 		}
 	}
 	slices.SortStableFunc(list, func(x, y spring) int {
 		return cmp.Or(cmp.Compare(x.priority, y.priority), cmp.Compare(x.until, y.until), cmp.Compare(x.from, y.from))
 	})
-	last := spring{Source: own, room: max(0, min(p.Terms.Overdraft, left+p.Terms.Overdraft))}
-	return append(list, last)
+	over := min(p.Terms.Overdraft, add(left, p.Terms.Overdraft), p.Terms.ceiling()-p.live(own))
+	return append(list, spring{Source: own, room: max(0, over)})
+}
+
+// left is what of the limit is neither taken nor paid for otherwise, nor has moved into the next period; below 0 if more
+// is taken. A hub whose clock is behind another's still grants when that one has let the rest move.
+func (p *Period) left(next *Period) int64 {
+	left := p.Terms.Limit - p.taken()
+	for _, c := range p.Charges {
+		left += c.Units
+	}
+	if next != nil {
+		left -= next.rolledOut()
+	}
+	return left
 }
 
 // grantLive is how much of a grant is spent or held.
@@ -148,25 +166,30 @@ func (b *Book) grantLive(g *Grant) int64 {
 // stand gives standing rights on the allowance of periods to come. All holders' together stay within the limit.
 func (b *Book) stand(a Ask, open *Period, now int64) {
 	until := min(a.Until, b.Terms.Until)
-	if a.Standing == 0 || until <= open.End { // the rest of this period is in the award
+	from := max(open.End, b.Periods[len(b.Periods)-1].End) // what has begun has lines of its own
+	if a.Standing == 0 || until <= from {
 		return
 	}
-	room, from := b.Terms.Limit, max(open.End, b.Periods[len(b.Periods)-1].End)
+	room := b.Terms.Limit
 	for i := range b.Holders {
 		h := &b.Holders[i]
 		room -= h.most(from)
 	}
 	h := b.holder(a.Holder)
 	s := &h.Standing
-	more := max(0, min(a.Standing-s.Granted, room))
-	if more == 0 && until <= s.Until {
+	n := s.Granted - s.Released
+	if s.Until <= from {
+		room -= n // they have ended: that they stand again is granted anew
+	}
+	more := max(0, min(min(a.Standing, MaxUnits)-s.Granted, room))
+	if room < 0 || n+more == 0 || more == 0 && until <= s.Until {
 		return
 	}
 	if more == 0 && s.Until >= from { // every period so far began with the same rights
 		s.Until = until
 		return
 	}
-	if n := s.Granted - s.Released; n > 0 && s.From < from {
+	if n > 0 && s.From < from {
 		h.Before = append(h.Before, Tier{s.From, min(from, s.Until), n})
 		h.thin(now)
 	}

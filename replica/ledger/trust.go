@@ -73,6 +73,9 @@ func (b *Book) learnt() bool {
 // Retire drops holders that have nothing in the book any more and have not been heard of since a time. The caller
 // refuses what they report from then on.
 func (b *Book) Retire(before int64) {
+	if b.Learning.Until != 0 {
+		return // nobody knows yet what they have
+	}
 	b.Holders = slices.DeleteFunc(b.Holders, func(h Holder) bool {
 		return h.Heard < before && h.Standing.Until < before && !b.concerns(h.ID)
 	})

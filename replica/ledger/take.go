@@ -1,0 +1,96 @@
+package ledger
+
+// Report is what the hub has to know.
+func (a *Account) Report(id HolderID) Report {
+	r := Report{Holder: id, Epoch: a.Epoch, Standing: a.Standing, Forgot: a.Forgot}
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		r.Lines = append(r.Lines, Reported{e.Span, e.Source, e.Vector})
+	}
+	return r
+}
+
+// Take adopts an award. Refused are awards of a history that was replaced, and those that show that this account was
+// restored from a backup: then it may not be used any more.
+func (a *Account) Take(w Award) *Refusal {
+	if no := a.contradicts(w.Epoch, w.Span, w.Lines); no != nil {
+		return no
+	}
+	if w.Standing.Released > a.Standing.Released {
+		return refuse(CodeRestored, "the hub knows of standing rights given back that are not known here")
+	}
+	a.Adopt(w.Epoch)
+	if w.Turn >= a.Turn {
+		a.Turn, a.Calendar, a.Funds = w.Turn, w.Calendar, w.Funds
+		a.respan()
+	}
+	for _, l := range w.Lines {
+		if w.Span.Start > a.Forgot {
+			e := a.entry(a.Calendar.amend(w.Span), l.Source)
+			e.Granted = max(e.Granted, l.Granted)
+		}
+	}
+	a.know(w.Span, w.Lines)
+	a.Standing.Granted = max(a.Standing.Granted, w.Standing.Granted)
+	a.Standing.From = max(a.Standing.From, w.Standing.From)
+	a.Standing.Until = max(a.Standing.Until, w.Standing.Until)
+	return nil
+}
+
+// Adopt begins another epoch: from now on nothing is taken that an older one granted, and so the next report tells all
+// that was. What the hub was known to know it may have lost.
+func (a *Account) Adopt(epoch uint64) {
+	if epoch <= a.Epoch {
+		return
+	}
+	a.Epoch, a.Turn = epoch, 0
+	for i := range a.Entries {
+		a.Entries[i].Known = Vector{}
+	}
+}
+
+// respan lets periods end when the calendar says, which may have changed after a period was begun early.
+func (a *Account) respan() {
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		e.Span = a.Calendar.amend(e.Span)
+	}
+}
+
+// Confirm notes what the hub has in its book of a period, in an epoch.
+func (a *Account) Confirm(epoch uint64, s Span, lines []Line) *Refusal {
+	if no := a.contradicts(epoch, s, lines); no != nil {
+		return no
+	}
+	a.know(s, lines)
+	return nil
+}
+
+// contradicts tells why what a hub says of this holder cannot be.
+func (a *Account) contradicts(epoch uint64, s Span, lines []Line) *Refusal {
+	if epoch < a.Epoch {
+		return refuse(CodeEpoch, "the message is of epoch %d, this holder is in %d", epoch, a.Epoch)
+	}
+	for _, l := range lines {
+		if s.Start <= a.Forgot {
+			continue
+		}
+		var own Vector
+		if e := a.find(s, l.Source); e != nil {
+			own = e.Vector
+		}
+		own.Granted = max(own.Granted, l.Granted)
+		if !own.Covers(l.Vector) {
+			return refuse(CodeRestored, "the hub knows more of this holder than it does itself")
+		}
+	}
+	return nil
+}
+
+func (a *Account) know(s Span, lines []Line) {
+	for _, l := range lines {
+		if e := a.find(s, l.Source); e != nil {
+			e.Known = e.Known.Max(l.Vector)
+		}
+	}
+}
