@@ -120,9 +120,10 @@ type try struct {
 	r        *Request
 	p        *promise
 	terms    checker.Terms
-	in       *batch // what has to be written before the caller is told; nil: nothing was consumed
-	again    bool   // rights were missing before
-	short    bool   // rights are missing, and were asked for
+	hold     *ledger.Reservation // units are set aside, not consumed; nil: they are consumed
+	in       *batch              // what has to be written before the caller is told; nil: nothing was consumed
+	again    bool                // rights were missing before
+	short    bool                // rights are missing, and were asked for
 	answered <-chan struct{}
 }
 
@@ -174,15 +175,26 @@ func (t *try) locked() (Result, error) {
 		t.in = nil
 		return res, fmt.Errorf("%w: %s", ErrTooMany, no.Why)
 	}
-	consumed(&res.Decision, q, a.led.Free(span, now)+a.chunk.left)
+	consumed(&res.Decision, t.counts(q), a.led.Free(span, now)+a.chunk.left)
 	res.Consumed = q
 	t.write(&res, chunked)
 	return res, nil
 }
 
+// counts is how much of q is used from now on.
+func (t *try) counts(q int64) int64 {
+	if t.hold != nil {
+		return 0
+	}
+	return q
+}
+
 // spend takes q units of what the account has. chunked says that nothing of it has to be written.
 func (t *try) spend(span ledger.Span, q, now int64) (chunked bool, no *ledger.Refusal) {
 	a := t.a
+	if t.hold != nil {
+		return false, t.set(span, q, now)
+	}
 	if t.terms.Chunked {
 		if t.fromChunk(span, q, now) {
 			return true, nil

@@ -95,6 +95,7 @@ func (m *Meter) beckoned() []*account {
 // changed tidies every account up, and lists those of which the hub does not know all that the vault has.
 func (m *Meter) changed() []*account {
 	now, linked := m.clock.read(), m.linked.Load()
+	m.unindex()
 	var all []*account
 	m.each(func(a *account) {
 		a.mu.Lock()

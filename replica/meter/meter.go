@@ -85,6 +85,7 @@ type Meter struct {
 	identity Identity
 	next     *batch                // what the next commit writes
 	promised map[[16]byte]*promise // keys that are being used right now
+	reserved map[string]*account   // by reservation
 	waiting  map[*account]struct{} // accounts that want rights at once
 	wake     chan struct{}         // there is something to commit
 	urge     chan struct{}         // there is something to ask for
@@ -115,7 +116,7 @@ func New(o Options) (*Meter, error) {
 		o.Patience = 250 * time.Millisecond
 	}
 	m := &Meter{o: o, log: o.Logger, seed: maphash.MakeSeed(), next: newBatch(), promised: map[[16]byte]*promise{},
-		waiting: map[*account]struct{}{}, wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
+		waiting: map[*account]struct{}{}, reserved: map[string]*account{}, wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
 		identity: o.Vault.Identity()}
 	m.clock.now = o.Now
 	for i := range m.shards {
@@ -137,6 +138,7 @@ func (m *Meter) load(key string, data []byte) error {
 	a.led, a.durable = *led, append([]byte(nil), data...)
 	a.version, a.saved = 1, 1 // the hub may not have it
 	a.led.Recover()
+	m.index(a)
 	m.mu.Lock()
 	m.epoch = max(m.epoch, led.Epoch)
 	m.mu.Unlock()
