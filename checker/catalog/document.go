@@ -84,6 +84,7 @@ type Customer struct {
 	Status        string                  `json:"status,omitempty"` // active (default) or revoked
 	Metadata      map[string]string       `json:"metadata,omitempty"`
 	Subscriptions map[string]Subscription `json:"subscriptions,omitempty"`
+	Grants        map[string]Grant        `json:"grants,omitempty"`
 }
 
 // A Subscription is customer x plan. Times are whole milliseconds in UTC; the zero time means "none".

@@ -140,6 +140,7 @@ func (c Catalogue) CheckCustomer(cu Customer, hasVersion func(plan string, versi
 			r.namesExist(c, s, hasVersion)
 		})
 	}
+	r.grantsFit(c, cu)
 	return r.result()
 }
 
@@ -174,7 +175,7 @@ const (
 )
 
 func (r *finder) size(c Customer) {
-	parts, plain := 0, len(c.Metadata) // plain: a rough measure of what the document holds
+	parts, plain := 0, len(c.Metadata)+len(c.Grants) // plain: a rough measure of what the document holds
 	for _, s := range c.Subscriptions {
 		plain += 1 + len(s.Addons) + len(s.Overrides) + len(s.Environments) + len(s.Changes)
 		for _, change := range s.Changes {
@@ -204,16 +205,19 @@ func (r *finder) size(c Customer) {
 	}
 }
 
-// Uses are the names that a customer's subscriptions mention, scheduled changes included.
+// Uses are the names that a customer's subscriptions, scheduled changes included, and grants mention.
 type Uses struct {
 	Plans    map[string]bool `json:"plans,omitempty"`
 	Addons   map[string]bool `json:"addons,omitempty"`
 	Features map[string]bool `json:"features,omitempty"`
 }
 
-// Uses lists what the customer's subscriptions name.
+// Uses lists what the customer's subscriptions and grants name.
 func (c Customer) Uses() Uses {
 	u := Uses{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	for _, g := range c.Grants {
+		u.Features[g.Feature] = true
+	}
 	for _, s := range c.Subscriptions {
 		phases, err := s.Phases()
 		if err != nil {

@@ -78,6 +78,7 @@ func (h *Hub) applyRepeatedly(c *call, next catalog.Catalogue) error {
 	for range attempts {
 		done, err := h.applyCatalogue(c, cmd, next)
 		if err == nil {
+			h.followAll(c.r.Context(), done.Revision)
 			c.w.Header().Set("ETag", etag(done.Revision))
 			return c.answer(done)
 		}
@@ -115,7 +116,7 @@ func (h *Hub) applyCatalogue(c *call, cmd command, next catalog.Catalogue) (appl
 	if v.catRev != liveRev(old) {
 		return appliedDoc{}, replica.ErrConflict
 	}
-	unchanged := v.catRev != 0 && v.catalogue.Dropping == nil && sameCatalogue(v.catalogue, next)
+	unchanged := v.catRev != 0 && !v.marked() && sameCatalogue(v.catalogue, next)
 	if unchanged && !cmd.keyed {
 		return appliedDoc{v.catRev, true}, nil // nothing to write; a key has to be remembered
 	}
@@ -126,6 +127,9 @@ func (h *Hub) applyCatalogue(c *call, cmd command, next catalog.Catalogue) (appl
 func (h *Hub) writeCatalogue(ctx context.Context, cmd command, v *view, next catalog.Catalogue) (uint64, error) {
 	rev, err := h.clear(ctx, v, next)
 	if err != nil {
+		return 0, err
+	}
+	if rev, err = h.lowerAll(ctx, v, next, rev); err != nil {
 		return 0, err
 	}
 	puts := []replica.Put{{Key: replica.KindCatalog, Expect: rev, Value: catalog.EncodeCatalogue(next)}}
@@ -155,7 +159,7 @@ func (h *Hub) getCatalogue(c *call) error {
 	if err != nil {
 		return err
 	}
-	cat.Dropping = nil
+	cat.Dropping, cat.Lowering = nil, false
 	return c.document(e.Rev, cat)
 }
 

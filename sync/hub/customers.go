@@ -65,7 +65,7 @@ func (h *Hub) putCustomer(c *call) error {
 	}
 	next.ID, next.Group = id, groupOf(next.Group)
 	return h.change(c, id, func(_ *view, old held) (*catalog.Customer, error) {
-		next.Subscriptions = old.doc.Subscriptions
+		next.Subscriptions, next.Grants = old.doc.Subscriptions, old.doc.Grants
 		return &next, nil
 	})
 }

@@ -77,7 +77,7 @@ func (h *Hub) clear(ctx context.Context, v *view, next catalog.Catalogue) (uint6
 
 // unmark writes the catalogue without a mark.
 func (h *Hub) unmark(ctx context.Context, c catalog.Catalogue, rev uint64) error {
-	c.Dropping = nil
+	c.Dropping, c.Lowering = nil, false
 	_, err := h.put(ctx, newCommand(), replica.Put{Key: replica.KindCatalog, Expect: rev,
 		Value: catalog.EncodeCatalogue(c)})
 	return err

@@ -118,6 +118,7 @@ func (h *Hub) change(c *call, id string, decide edit) error {
 	for n := range attempts {
 		rev, err := h.changeOnce(c, cmd, id, decide)
 		if err == nil {
+			h.follow(ctx, rev, id)
 			return c.wrote(rev)
 		}
 		if !errors.Is(err, replica.ErrConflict) && !errors.Is(err, replica.ErrUnknown) {
@@ -160,10 +161,14 @@ func (h *Hub) changeOnce(c *call, cmd command, id string, decide edit) (uint64, 
 		return 0, err
 	}
 	puts := cu.puts(next)
-	if next != nil && namesMore(cu.doc.Uses(), next.Uses()) {
+	cuts, err := h.cuts(v, cu, next)
+	if err != nil {
+		return 0, err
+	}
+	if len(cuts) > 0 || next != nil && namesMore(cu.doc.Uses(), next.Uses()) {
 		puts = append(puts, replica.Put{Key: replica.KindCatalog, Expect: v.catRev})
 	}
-	return h.put(ctx, cmd.id, puts...)
+	return h.putCut(ctx, cmd.id, cuts, puts)
 }
 
 // isFault tells whether an edit found its document at odds with the catalogue.

@@ -206,10 +206,11 @@ func (im *importer) write(ctx context.Context, lines []importLine) error {
 	good, single := make([]importLine, 0, len(lines)), []importLine(nil)
 	for _, l := range lines {
 		_, exists := v.cards.Get(card{id: l.customer.ID})
+		_, granted := v.grants.Get(l.customer.ID)
 		switch {
 		case l.err != nil:
 			im.fail(l)
-		case exists && !l.whole && !im.dry:
+		case exists && (!l.whole || granted) && !im.dry:
 			single = append(single, l) // what it keeps has to be read
 		default:
 			good = append(good, l)
@@ -235,7 +236,7 @@ func (im *importer) writeMany(ctx context.Context, good []importLine) ([]importL
 		n, became, puts := entry(v, good)
 		rev, err := v.rev, error(nil)
 		if !im.dry && len(puts) > 1 {
-			rev, err = im.h.put(ctx, newCommand(), puts...)
+			rev, err = im.put(ctx, v, good[:n], puts)
 		}
 		if err == nil {
 			im.succeed(rev, became)
@@ -322,6 +323,7 @@ func (im *importer) writeOne(ctx context.Context, l importLine) error {
 			return nil
 		}
 		next := l.customer
+		next.Grants = cu.doc.Grants
 		if !l.whole {
 			next.Subscriptions = cu.doc.Subscriptions
 		}
@@ -331,8 +333,13 @@ func (im *importer) writeOne(ctx context.Context, l importLine) error {
 			return nil
 		}
 		puts := append(cu.puts(&next), replica.Put{Key: replica.KindCatalog, Expect: v.catRev})
-		rev, err := im.h.put(ctx, newCommand(), puts...)
+		cuts, err := im.h.cuts(v, cu, &next)
+		if err != nil {
+			return err
+		}
+		rev, err := im.h.putCut(ctx, newCommand(), cuts, puts)
 		if err == nil && cu.exists {
+			im.h.follow(ctx, rev, cu.id)
 			im.succeed(rev, tally{updated: 1})
 			return nil
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/sidegate/sidegate/checker/catalog"
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/sync/hub/counting"
 )
 
 // read cuts the body into chunks of lines, and gives each to the parsers and, in order, to the queue.
@@ -99,4 +101,33 @@ func (im *importer) succeed(rev uint64, became tally) {
 
 func (im *importer) sortErrors() {
 	slices.SortFunc(im.doc.Errors, func(a, b lineError) int { return cmp.Compare(a.Line, b.Line) })
+}
+
+// put writes an entry of lines. Of customers that may consume less by theirs the books are written first.
+func (im *importer) put(ctx context.Context, v *view, lines []importLine, puts []replica.Put) (uint64, error) {
+	if im.h.counter == nil {
+		return im.h.put(ctx, newCommand(), puts...)
+	}
+	names, now := v.names.Clone(), im.h.now().UnixMilli()
+	var cuts []counting.Cut
+	var ids []string
+	for i := range lines {
+		c := &lines[i].customer
+		at, exists := v.cards.Get(card{id: c.ID})
+		if !exists {
+			continue
+		}
+		next, err := holdingOf(names, c)
+		if err != nil {
+			return 0, err
+		}
+		old := holding{record: v.index.Record([]byte(c.ID))}
+		cuts = append(cuts, v.cut(held{id: c.ID, rev: at.rev}, old, next, now)...)
+		ids = append(ids, c.ID)
+	}
+	rev, err := im.h.putCut(ctx, newCommand(), cuts, puts)
+	if err == nil {
+		im.h.follow(ctx, rev, ids...)
+	}
+	return rev, err
 }

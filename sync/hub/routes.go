@@ -24,6 +24,8 @@ const (
 	writeCustomers
 	readTokens
 	writeTokens
+	readFleet
+	writeFleet
 )
 
 // may tells whether a scope allows an access.
@@ -34,7 +36,7 @@ func may(scope string, a access) bool {
 	case scopeProvision:
 		return a == readCatalogue || a == readCustomers || a == writeCustomers || a == readEntitlements
 	case scopeSupport:
-		return a == readCatalogue || a == readCustomers || a == readTokens || a == readEntitlements
+		return a == readCatalogue || a == readCustomers || a == readTokens || a == readEntitlements || a == readFleet
 	case scopePortal:
 		return a == readEntitlements
 	}
@@ -79,6 +81,12 @@ func (h *Hub) routes() []route {
 		{"DELETE " + sub, writeCustomers, h.deleteSubscription, ""},
 		{"POST " + sub + "/{action}", writeCustomers, h.act, ""},
 		{"GET " + customer + "/entitlements", readEntitlements, h.getEntitlements, ""},
+		{"GET " + customer + "/grants", readCustomers, h.listGrants, ""},
+		{"PUT " + customer + "/grants/{grant}", writeCustomers, h.putGrant, ""},
+		{"DELETE " + customer + "/grants/{grant}", writeCustomers, h.deleteGrant, ""},
+		{"GET " + customer + "/usage", readEntitlements, h.getUsage, "feature from to"},
+		{"GET /v1/fleet", readFleet, h.getFleet, ""},
+		{"POST /v1/fleet/{holder}/fence", writeFleet, h.fence, ""},
 		{"POST /v1/import", writeCustomers, h.postImport, "dry_run"},
 		{"GET /v1/tokens", readTokens, h.listTokens, ""},
 		{"PUT /v1/tokens/{id}", writeTokens, h.putToken, ""},

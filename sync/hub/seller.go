@@ -2,8 +2,10 @@ package hub
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/checker/catalog"
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/hub/counting"
 )
@@ -31,7 +33,27 @@ func (v *view) offer(customer, feature string, now int64) counting.Offer {
 	held := v.index.Held([]byte(customer), []byte(feature))
 	o := offerOf(&held, max(c.rev, v.catRev), now)
 	o.Group, o.Known, o.Frozen = c.group, o.Known && exists, v.catalogue.Lowering
+	grants, _ := v.grants.Get(customer)
+	o.Grants = grantsOf(grants, feature)
 	return o
+}
+
+// grantsOf are a customer's grants of one feature as a book has them, by id.
+func grantsOf(all map[string]catalog.Grant, feature string) []ledger.Grant {
+	var out []ledger.Grant
+	for id, g := range all {
+		if g.Feature != feature {
+			continue
+		}
+		next := ledger.Grant{ID: id, Amount: min(g.Amount, ledger.MaxUnits), Priority: g.Priority,
+			From: g.StartsAt.UnixMilli(), Until: ledger.Forever}
+		if !g.ExpiresAt.IsZero() {
+			next.Until = g.ExpiresAt.UnixMilli()
+		}
+		out = append(out, next)
+	}
+	slices.SortFunc(out, func(a, b ledger.Grant) int { return compare(a.ID, b.ID) })
+	return out
 }
 
 // offerOf is what a customer may consume by a record, under documents of a revision.

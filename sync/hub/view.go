@@ -32,6 +32,7 @@ type view struct {
 	rev       uint64
 	index     *index.View
 	cards     *btree.BTreeG[card]
+	grants    *btree.Map[string, map[string]catalog.Grant] // of customers that have any, by id; not to be changed
 	catalogue catalog.Catalogue
 	catRev    uint64 // revision of the catalogue's document; 0: there is none
 	plans     []planDoc
@@ -81,7 +82,8 @@ func newShelf() *shelf {
 
 // Reset forgets what was told. What was published stays.
 func (s *shelf) Reset() {
-	s.next = view{cards: btree.NewBTreeGOptions(byID, btree.Options{NoLocks: true}), names: checker.NewNames()}
+	s.next = view{cards: btree.NewBTreeGOptions(byID, btree.Options{NoLocks: true}), names: checker.NewNames(),
+		grants: &btree.Map[string, map[string]catalog.Grant]{}}
 	s.plans, s.homes, s.stale, s.named = map[string]planDoc{}, map[string]uint64{}, true, -1
 }
 
@@ -139,6 +141,7 @@ func (s *shelf) customer(k replica.Key, e replica.Entry) {
 	case pointer || e.Deleted():
 		if known && held.group == group {
 			s.next.cards.Delete(held)
+			s.next.grants.Delete(k.ID)
 		} else if known && pointer {
 			held.home = e.Rev
 			s.next.cards.Set(held)
@@ -150,6 +153,11 @@ func (s *shelf) customer(k replica.Key, e replica.Entry) {
 		}
 		s.next.cards.Set(card{id: strings.Clone(k.ID), name: c.Name, group: group, rev: e.Rev,
 			home: s.homes[k.ID], revoked: c.Status == "revoked"})
+		if len(c.Grants) > 0 {
+			s.next.grants.Set(strings.Clone(k.ID), c.Grants)
+		} else {
+			s.next.grants.Delete(k.ID)
+		}
 	}
 }
 
@@ -171,7 +179,7 @@ func (s *shelf) Published(rev uint64) {
 	}
 	v := s.next
 	v.rev, v.index, v.digest = rev, s.follower.Index().Load(), s.follower.Digest()
-	v.cards = s.next.cards.Copy()
+	v.cards, v.grants = s.next.cards.Copy(), s.next.grants.Copy()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.view = &v

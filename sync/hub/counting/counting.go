@@ -44,10 +44,11 @@ type Seller interface {
 type Offer struct {
 	Terms   ledger.Terms
 	Rule    ledger.Rule
-	Group   string // of the customer; empty: the default one
-	Known   bool   // there is such a customer, and the feature is metered
-	Counted bool   // the customer holds it; if not Terms grant nothing
-	Frozen  bool   // a catalogue that lowers limits is being written: nothing is raised, and no book begun
+	Grants  []ledger.Grant // by ID, without Peak and Past
+	Group   string         // of the customer; empty: the default one
+	Known   bool           // there is such a customer, and the feature is metered
+	Counted bool           // the customer holds it; if not Terms grant nothing
+	Frozen  bool           // a catalogue that lowers limits is being written: nothing is raised, and no book begun
 }
 
 // A Counter is a hub's side of counting.
@@ -185,6 +186,12 @@ func (c *Counter) begin(ctx context.Context) bool {
 	}
 	return false
 }
+
+// Epoch counts how often the books may have lost something.
+func (c *Counter) Epoch() uint64 { return c.era.number() }
+
+// Books is how many books are known.
+func (c *Counter) Books() int { return c.shelf.count() }
 
 // lane is where the books of a customer are written.
 func (c *Counter) lane(customer string) *lane {

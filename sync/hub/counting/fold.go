@@ -42,16 +42,14 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		return nil, err
 	}
 	r := &result{task: t, begins: b.begins, before: at.rev}
-	if b.begins && (!b.offer.Known || b.offer.Frozen) && !t.makes() {
+	if b.begins && (len(t.pieces) == 0 || !b.offer.Known || b.offer.Frozen) {
 		t.turnDown(b)
 		return r, nil
 	}
 	c.era.prepare(b.Book, b.now)
 	b.refresh()
 	for _, e := range t.errands {
-		if err := e.do(b); err != nil {
-			return nil, err
-		}
+		e.do(b)
 	}
 	before := b.heard(t.pieces)
 	for _, p := range t.pieces {
@@ -76,11 +74,6 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		r.puts = append(r.puts, puts...)
 	}
 	return r, nil
-}
-
-// makes tells whether the task begins a book whatever the offer.
-func (t *task) makes() bool {
-	return slices.ContainsFunc(t.errands, func(e errand) bool { return e.make })
 }
 
 // turnDown answers that there is no book, and none can be begun.
@@ -110,46 +103,6 @@ func (c *Counter) open(key string, at page) (*ledgerBook, error) {
 		return nil, fmt.Errorf("document %q at %d: %w", key, at.rev, err)
 	}
 	return b, nil
-}
-
-// refresh puts the terms in force that follow from newer documents than the book's, or from the same at a later time.
-func (b *ledgerBook) refresh() {
-	o := &b.offer
-	begun := len(b.Calendar) > 0
-	switch {
-	case !o.Known || begun && o.Terms.Basis < b.Terms.Basis:
-	case begun && !o.Counted:
-		b.suspend(o.Terms.Basis)
-	case begun && (b.same(o) || o.Frozen && Lowers(o.Terms, b.Terms)):
-	default:
-		b.SetTerms(o.Terms, o.Rule, b.now)
-	}
-}
-
-// suspend ends the terms: nothing is granted from now on. Limit and periods stay, for what is reported late, and bills.
-func (b *ledgerBook) suspend(basis uint64) {
-	if b.Terms.Until <= b.now {
-		return
-	}
-	t := b.Terms
-	t.Until, t.Basis = b.now, basis
-	b.SetTerms(t, b.Calendar[len(b.Calendar)-1], b.now)
-}
-
-// same tells whether an offer is what the book has.
-func (b *ledgerBook) same(o *Offer) bool {
-	last := b.Calendar[len(b.Calendar)-1]
-	if last.Per != o.Rule.Per || last.Anchored != o.Rule.Anchored || last.Anchored && last.Anchor != o.Rule.Anchor {
-		return false
-	}
-	x, y := o.Terms, b.Terms
-	return x.Limit == y.Limit && x.Overdraft == y.Overdraft && x.Rollover == y.Rollover && x.Soft == y.Soft &&
-		x.Since == y.Since && x.Until == y.Until && slices.Equal(x.Warn, y.Warn)
-}
-
-// Lowers tells whether fewer rights may be given by the next terms than by the old ones, or not as long.
-func Lowers(old, next ledger.Terms) bool {
-	return next.Limit+next.Overdraft < old.Limit+old.Overdraft || next.Rollover < old.Rollover || next.Until < old.Until
 }
 
 // hearEvery is how much time passes, in milliseconds, before it alone is worth writing that a holder reported.

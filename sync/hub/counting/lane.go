@@ -28,12 +28,11 @@ type lane struct {
 	work    []errand
 }
 
-// An errand is something else to be done with one book, in its lane. do changes the book, and is called again if
-// another hub was faster. done is called once.
+// An errand is something else to be done with one book, in its lane, if there is the book. do changes it, and is called
+// again if another hub was faster. done is called once.
 type errand struct {
 	key  string
-	make bool // also if there is no such book
-	do   func(b *ledgerBook) error
+	do   func(b *ledgerBook)
 	done func(rev uint64, err error)
 }
 

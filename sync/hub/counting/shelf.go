@@ -2,6 +2,7 @@ package counting
 
 import (
 	"context"
+	"math"
 	"strings"
 	"sync"
 
@@ -182,6 +183,12 @@ func (s *shelf) page(prefix, after string, n int) []title {
 		return len(out) < n
 	})
 	return out
+}
+
+// of are the books of a customer.
+func (s *shelf) of(customer string) []title {
+	prefix := bookKey(customer, "")
+	return s.page(prefix, "", math.MaxInt)
 }
 
 // pageSize is how many books are looked at before others may look again.

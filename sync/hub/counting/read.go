@@ -1,0 +1,258 @@
+package counting
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
+)
+
+// firstYear is the first one of which there can be a history.
+const firstYear = 2025
+
+// A Used is what became of one feature of a customer in one period.
+type Used struct {
+	Feature string
+	ledger.Usage
+}
+
+// Usage is what a customer used, of periods that books or history still have and that a span overlaps; in no order.
+func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([]Used, error) {
+	if err := c.fresh(ctx); err != nil {
+		return nil, err
+	}
+	now := c.now()
+	var out []Used
+	add := func(feature string, u ledger.Usage) {
+		if u.Span.Start < in.End && u.Span.End > in.Start {
+			out = append(out, Used{feature, u})
+		}
+	}
+	for year := max(firstYear, yearOf(in.Start)); year <= min(yearOf(now), yearOf(in.End)); year++ {
+		e, err := get(ctx, c.o.Books, historyKey(customer, year))
+		if err != nil {
+			return nil, err
+		}
+		past, err := decodeHistory(e.Value)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range past {
+			add(p.Feature, ledger.Usage{Span: ledger.Span{Start: p.Start, End: p.End}, Used: p.Used, Overage: p.Overage,
+				Limit: p.Limit, Doubt: p.Doubt})
+		}
+	}
+	for _, t := range c.shelf.of(customer) {
+		b, err := c.open(t.key, page{slot: t.slot})
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.Periods {
+			add(b.feature, b.Periods[i].Usage(now))
+		}
+	}
+	return out, nil
+}
+
+func yearOf(ms int64) int {
+	return time.UnixMilli(min(max(ms, 0), 1<<50)).UTC().Year()
+}
+
+// Spent is how much of each grant of a customer is spent, or held by somebody.
+func (c *Counter) Spent(ctx context.Context, customer string) (map[string]int64, error) {
+	if err := c.fresh(ctx); err != nil {
+		return nil, err
+	}
+	out := map[string]int64{}
+	for _, t := range c.shelf.of(customer) {
+		b, err := c.open(t.key, page{slot: t.slot})
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.Grants {
+			out[b.Grants[i].ID] += b.Grants[i].Past
+		}
+		for i := range b.Periods {
+			spentIn(&b.Periods[i], out)
+		}
+	}
+	return out, nil
+}
+
+// spentIn adds what is spent or held of grants in a period.
+func spentIn(p *ledger.Period, out map[string]int64) {
+	for _, l := range p.Lines {
+		if l.Source.Kind == ledger.Topup {
+			out[l.Source.Grant] += l.Live()
+		}
+	}
+	for _, s := range p.Settled {
+		if s.Source.Kind == ledger.Topup {
+			out[s.Source.Grant] += s.Spent()
+		}
+	}
+	for _, g := range p.Charges {
+		if g.Source.Kind == ledger.Topup {
+			out[g.Source.Grant] += g.Units
+		}
+	}
+}
+
+// A Standing is how a holder stands in all books together.
+type Standing struct {
+	Holder
+	Heard       int64 // when this hub heard of it last, or another one wrote it down
+	Books       int   // that it is in
+	Quarantined int   // of them those in which it contradicted itself
+	Held        int64 // rights of open periods that it may spend
+	Doubt       int64 // units that it may have used: cut off by a crash, or of periods that are over
+}
+
+// Fleet is every holder, by id.
+func (c *Counter) Fleet(ctx context.Context) ([]Standing, error) {
+	if err := c.fresh(ctx); err != nil {
+		return nil, err
+	}
+	members := c.fleet.all()
+	out := make([]Standing, len(members))
+	at := make(map[ledger.HolderID]*Standing, len(members))
+	for i, m := range members {
+		out[i] = Standing{Holder: *m.doc, Heard: max(m.heard, m.doc.Seen)}
+		if len(m.about) > 0 {
+			out[i].About = m.about
+		}
+		at[m.doc.ID] = &out[i]
+	}
+	now := c.now()
+	err := c.shelf.each(replica.KindLedger+"/", func(t title) error {
+		b, err := ledger.DecodeBook([]byte(t.value))
+		if err == nil {
+			sumUp(b, at, now)
+		}
+		return err
+	})
+	return out, err
+}
+
+// sumUp adds what holders have in a book.
+func sumUp(b *ledger.Book, at map[ledger.HolderID]*Standing, now int64) {
+	for i := range b.Holders {
+		h := &b.Holders[i]
+		s := at[h.ID]
+		if s == nil {
+			continue
+		}
+		s.Books++
+		s.Heard = max(s.Heard, h.Heard)
+		if h.Trust == ledger.Quarantined {
+			s.Quarantined++
+		}
+	}
+	for i := range b.Periods {
+		p := &b.Periods[i]
+		for _, l := range p.Lines {
+			s := at[l.Holder]
+			if s == nil {
+				continue
+			}
+			s.Doubt += l.Doubt
+			if free := l.Free(); l.Source.Kind != ledger.Unbacked && p.End > now {
+				s.Held += free
+			} else if l.Source.Kind != ledger.Unbacked {
+				s.Doubt += free
+			}
+		}
+	}
+}
+
+// Fence declares a holder lost: first in its document, which every hub looks at, then in all books. It may be repeated,
+// and what is left undone is done by Mend. False: there is no such holder; or it was fenced in the other way, which
+// how says.
+func (c *Counter) Fence(ctx context.Context, id ledger.HolderID, destroyed bool) (books int, how string, err error) {
+	if err := c.fresh(ctx); err != nil {
+		return 0, "", err
+	}
+	fence := WrittenOff
+	if destroyed {
+		fence = Destroyed
+	}
+	err = c.fleet.change(ctx, id, func(old *Holder) *Holder {
+		if old == nil || old.Fence != "" {
+			if old != nil {
+				how = old.Fence
+			}
+			return nil
+		}
+		next := *old
+		next.Fence, next.Fenced = fence, c.now()
+		how = fence
+		return &next
+	})
+	if err != nil || how != fence {
+		return 0, how, err
+	}
+	if err := c.fresh(ctx); err != nil {
+		return 0, how, err
+	}
+	books, err = c.fenceBooks(ctx, id, destroyed)
+	return books, how, err
+}
+
+// fenceBooks fences a holder in all books that are known, and answers in how many it is.
+func (c *Counter) fenceBooks(ctx context.Context, id ledger.HolderID, destroyed bool) (int, error) {
+	k, in := basket{c: c}, 0
+	err := c.shelf.each(replica.KindLedger+"/", func(t title) error {
+		if !bytes.Contains([]byte(t.value), id[:]) {
+			return nil
+		}
+		b, err := ledger.DecodeBook([]byte(t.value))
+		if err != nil {
+			return err
+		}
+		h := (&ledgerBook{Book: b}).find(id)
+		if h == nil {
+			return nil
+		}
+		if in++; h.Trust == ledger.WrittenOff || h.Trust == ledger.Destroyed {
+			return nil
+		}
+		return k.add(ctx, errand{key: t.key, do: func(b *ledgerBook) { b.Fence(id, destroyed) }})
+	})
+	if err == nil {
+		err = k.run(ctx)
+	}
+	return in, err
+}
+
+// fenceAgain is how long after a fence books are looked through for the holder, in milliseconds: a hub that had not
+// heard of it may have answered the holder until then.
+const fenceAgain = 60_000
+
+// Mend goes on with what a hub left undone: fences that are not in all books yet.
+func (c *Counter) Mend(ctx context.Context) error {
+	for _, m := range c.fleet.all() {
+		if m.doc.Fence == "" || m.doc.Done {
+			continue
+		}
+		if _, err := c.fenceBooks(ctx, m.doc.ID, m.doc.Fence == Destroyed); err != nil {
+			return err
+		}
+		if c.now()-m.doc.Fenced < fenceAgain {
+			continue
+		}
+		err := c.fleet.change(ctx, m.doc.ID, func(old *Holder) *Holder {
+			if old == nil || old.Done {
+				return nil
+			}
+			next := *old
+			next.Done = true
+			return &next
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package hub
+
+import (
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sidegate/sidegate/checker/catalog"
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/hub/counting"
+)
+
+// A usageDoc is what became of one feature in one period, as it is answered.
+type usageDoc struct {
+	Feature   string     `json:"feature"`
+	Start     *time.Time `json:"period_start"` // null: since ever
+	End       *time.Time `json:"period_end"`   // null: it has none
+	Used      int64      `json:"used"`
+	Overage   int64      `json:"overage"`
+	Limit     *int64     `json:"limit"` // null: unlimited
+	Unlimited bool       `json:"unlimited,omitempty"`
+	InDoubt   int64      `json:"in_doubt"`
+}
+
+// counts answers who counts, or that nobody does.
+func (h *Hub) counts() (*counting.Counter, error) {
+	if h.counter == nil {
+		return nil, refuse(http.StatusServiceUnavailable, "not_counting", "this hub was started without counting")
+	}
+	return h.counter, nil
+}
+
+func (h *Hub) getUsage(c *call) error {
+	count, err := h.counts()
+	if err != nil {
+		return err
+	}
+	id, err := c.id("id")
+	if err != nil {
+		return err
+	}
+	in, err := c.span()
+	if err != nil {
+		return err
+	}
+	all, err := count.Usage(c.r.Context(), id, in)
+	if err != nil {
+		return unavailable(err)
+	}
+	if len(all) == 0 { // usage outlives its customer; one that never was has none
+		if _, err := h.existing(c); err != nil {
+			return err
+		}
+	}
+	feature := c.r.URL.Query().Get("feature")
+	out := []usageDoc{}
+	slices.SortFunc(all, func(a, b counting.Used) int {
+		return cmp.Or(compare(a.Feature, b.Feature), cmp.Compare(a.Span.Start, b.Span.Start))
+	})
+	for _, u := range all {
+		if feature == "" || feature == u.Feature {
+			out = append(out, usageOf(u))
+		}
+	}
+	return c.answer(struct {
+		Customer string     `json:"customer"`
+		Usage    []usageDoc `json:"usage"`
+	}{id, out})
+}
+
+func usageOf(u counting.Used) usageDoc {
+	out := usageDoc{Feature: u.Feature, Used: u.Used, Overage: u.Overage, InDoubt: u.Doubt}
+	if u.Span.End != ledger.Forever {
+		out.End = moment(u.Span.End)
+	}
+	if u.Span.Start > 0 {
+		out.Start = moment(u.Span.Start)
+	}
+	if out.Unlimited = u.Limit >= ledger.MaxUnits; !out.Unlimited {
+		out.Limit = &u.Limit
+	}
+	return out
+}
+
+// span reads from and to.
+func (c *call) span() (ledger.Span, error) {
+	in := ledger.Span{Start: 0, End: math.MaxInt64}
+	var faults catalog.Faults
+	for name, into := range map[string]*int64{"from": &in.Start, "to": &in.End} {
+		text := c.r.URL.Query().Get(name)
+		if text == "" {
+			continue
+		}
+		at, err := catalog.ParseTime(text)
+		if err != nil {
+			faults = append(faults, faultOf(catalog.Field{Key: name}, err))
+		}
+		*into = at.UnixMilli()
+	}
+	if len(faults) == 0 && in.Start >= in.End {
+		faults = catalog.Faults{{Path: "to", Problem: "it is not after from", Remedy: "choose a later time"}}
+	}
+	if len(faults) > 0 {
+		return in, faults
+	}
+	return in, nil
+}
+
+// A holderDoc is a holder as it is answered.
+type holderDoc struct {
+	ID          string          `json:"id"`
+	About       json.RawMessage `json:"about"`
+	Incarnation uint64          `json:"incarnation"`
+	EnrolledAt  *time.Time      `json:"enrolled_at"`
+	LastSeen    *time.Time      `json:"last_seen"`
+	AgeMS       int64           `json:"age_ms"` // since then
+	Trust       string          `json:"trust"`  // trusted, quarantined, written_off or destroyed
+	FencedAt    *time.Time      `json:"fenced_at,omitempty"`
+	Clones      int             `json:"clones"` // how often its vault was noticed to be used twice
+	ClonedAt    *time.Time      `json:"cloned_at,omitempty"`
+	Books       int             `json:"books"` // customers and features that it has counted
+	Quarantined int             `json:"books_quarantined"`
+	Held        int64           `json:"rights_held"`
+	InDoubt     int64           `json:"in_doubt"`
+}
+
+func (h *Hub) getFleet(c *call) error {
+	count, err := h.counts()
+	if err != nil {
+		return err
+	}
+	all, err := count.Fleet(c.r.Context())
+	if err != nil {
+		return unavailable(err)
+	}
+	now, out := h.now().UnixMilli(), []holderDoc{}
+	for _, s := range all {
+		d := holderDoc{ID: hex.EncodeToString(s.ID[:]), About: s.About, Incarnation: s.Incarnation,
+			EnrolledAt: moment(s.Enrolled), LastSeen: moment(s.Heard), AgeMS: max(0, now-s.Heard), Trust: "trusted",
+			FencedAt: moment(s.Fenced), Clones: s.Clones, ClonedAt: moment(s.Cloned), Books: s.Books,
+			Quarantined: s.Quarantined, Held: s.Held, InDoubt: s.Doubt}
+		switch {
+		case s.Fence != "":
+			d.Trust = s.Fence
+		case s.Quarantined > 0:
+			d.Trust = "quarantined"
+		}
+		if d.About == nil {
+			d.About = json.RawMessage("null")
+		}
+		out = append(out, d)
+	}
+	return c.answer(struct {
+		Holders []holderDoc `json:"holders"`
+		Epoch   uint64      `json:"epoch"` // of the books: how often they may have lost something
+	}{out, count.Epoch()})
+}
+
+func (h *Hub) fence(c *call) error {
+	count, err := h.counts()
+	if err != nil {
+		return err
+	}
+	raw, err := hex.DecodeString(c.name("holder"))
+	if err != nil || len(raw) != len(ledger.HolderID{}) {
+		return noHolder(c.name("holder"))
+	}
+	n, err := c.optionalJSON()
+	if err != nil {
+		return err
+	}
+	destroyed, err := readFence(n)
+	if err != nil {
+		return err
+	}
+	books, how, err := count.Fence(c.r.Context(), ledger.HolderID(raw), destroyed)
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case how == "":
+		return noHolder(c.name("holder"))
+	case destroyed != (how == counting.Destroyed):
+		return refuse(http.StatusConflict, "already_fenced", "this holder is fenced already, as %s, and stays so", how)
+	}
+	return c.answer(struct {
+		Holder string `json:"holder"`
+		Trust  string `json:"trust"`
+		Books  int    `json:"books"`
+	}{c.name("holder"), how, books})
+}
+
+func noHolder(id string) *problem {
+	return refuse(http.StatusNotFound, "holder_not_found", "there is no holder %q; GET /v1/fleet lists them", id)
+}
+
+// readFence reads {destroyed?}.
+func readFence(n catalog.Node) (destroyed bool, err error) {
+	var faults catalog.Faults
+	for _, f := range n.Fields {
+		switch {
+		case f.Key != "destroyed":
+			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: "this field is not known",
+				Remedy: "known here: destroyed"})
+		case f.Value.Kind != catalog.Bool:
+			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: "it must be true or false"})
+		default:
+			destroyed = f.Value.Text == "true"
+		}
+	}
+	if len(faults) > 0 {
+		return false, faults
+	}
+	return destroyed, nil
+}

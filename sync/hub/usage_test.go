@@ -1,0 +1,196 @@
+package hub_test
+
+import (
+	"encoding/hex"
+	"testing"
+	"time"
+
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
+)
+
+// usage is what the hub says of a customer's use, in order of periods.
+func (b *bench) usage(customer, query string) []map[string]any {
+	b.t.Helper()
+	var out []map[string]any
+	for _, u := range b.ok("GET /v1/customers/"+customer+"/usage"+query, "")["usage"].([]any) {
+		out = append(out, u.(map[string]any))
+	}
+	return out
+}
+
+func (b *bench) at(text string) {
+	b.t.Helper()
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.clock.Store(t.UnixMilli())
+}
+
+func TestUsageIsAnsweredOverOpenClosedAndOldPeriods(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x := b.holder(bus)
+	used := []int64{}
+	for n, month := range []string{"2026-11", "2026-12", "2027-01", "2027-02", "2027-03"} {
+		b.at(month + "-15T00:00:00Z")
+		x.ask("acme", "calls", 20)
+		x.use("acme", "calls", int64(n+1))
+		x.ask("acme", "calls", -1)
+		x.account("acme", "calls").Tidy(b.clock.Load())
+		x.ask("acme", "calls", -1)
+		confirmAll(t, x)
+		x.account("acme", "calls").Forget(b.clock.Load())
+		x.ask("acme", "calls", -1)
+		used = append(used, int64(n+1))
+	}
+	all := b.usage("acme", "")
+	if len(all) != len(used) {
+		t.Fatalf("got %d periods, want %d: %v", len(all), len(used), all)
+	}
+	for i, u := range all {
+		if u["used"] != float64(used[i]) || u["limit"] != 100.0 || u["overage"] != 0.0 || u["in_doubt"] != 0.0 {
+			t.Errorf("period %d: got %v, want %d used", i, u, used[i])
+		}
+	}
+	if all[0]["period_start"] != "2026-11-01T00:00:00Z" || all[0]["period_end"] != "2026-12-01T00:00:00Z" {
+		t.Errorf("got %v, want November", all[0])
+	}
+	if got := b.usage("acme", "?from=2026-12-31T00:00:00Z&to=2027-02-01T00:00:00Z"); len(got) != 2 {
+		t.Errorf("got %v, want December and January", got)
+	}
+	if got := b.usage("acme", "?feature=sso"); len(got) != 0 {
+		t.Errorf("got %v, want nothing of another feature", got)
+	}
+	b.refused("404 customer_not_found", "GET /v1/customers/nobody/usage", "")
+	b.refused("400 bad_request", "GET /v1/customers/acme/usage?from=yesterday", "")
+	b.refused("400 bad_request", "GET /v1/customers/acme/usage?from=2027-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "")
+}
+
+// confirmAll takes in what the hub knows, as a sidecar does before it forgets.
+func confirmAll(t *testing.T, x *holder) {
+	t.Helper()
+	for name, a := range x.accounts {
+		r := x.send(x.item(name[0], name[1], -1))
+		for _, known := range r.Items[0].Known {
+			line := ledger.Line{Holder: x.id, Source: known.Source, Vector: known.Vector}
+			if no := a.Confirm(r.Epoch, known.Span, []ledger.Line{line}); no != nil {
+				t.Fatal(no)
+			}
+		}
+	}
+}
+
+func TestAGrantIsAddedToWhatMayBeConsumedAndCanBeTakenBack(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x := b.holder(bus)
+	x.ask("acme", "calls", 150)
+	if got := x.free("acme", "calls"); got != 100 {
+		t.Fatalf("%d are held, want the plan's 100", got)
+	}
+	b.ok("PUT /v1/customers/acme/grants/top%2Fup", `{"feature":"calls","amount":30}`)
+	x.ask("acme", "calls", 150)
+	if got := x.free("acme", "calls"); got != 130 {
+		t.Fatalf("%d are held, want 30 more", got)
+	}
+	list := b.ok("GET /v1/customers/acme/grants", "")["grants"].([]any)
+	if g := list[0].(map[string]any); len(list) != 1 || g["id"] != "top/up" || g["remaining"] != 0.0 ||
+		g["amount"] != 30.0 || g["priority"] != 100.0 || g["expires_at"] != nil {
+		t.Errorf("got %v, want one grant of 30, all of it held", list)
+	}
+	b.ok("PUT /v1/customers/acme/grants/top%2Fup", `{"feature":"calls","amount":50,"priority":5}`)
+	b.ok("PUT /v1/customers/acme", `{"name":"Acme 2"}`)
+	b.ok("DELETE /v1/customers/acme/grants/top%2Fup", "")
+	x.ask("acme", "calls", 200)
+	if got := x.account("acme", "calls").Granted(x.span("acme", "calls")); got != 130 {
+		t.Errorf("%d were granted in all, want nothing of a grant that was taken back", got)
+	}
+	b.refused("404 grant_not_found", "DELETE /v1/customers/acme/grants/top%2Fup", "")
+	b.refused("400 bad_request", "PUT /v1/customers/acme/grants/g", `{"feature":"sso","amount":1}`)
+	b.refused("400 bad_request", "PUT /v1/customers/acme/grants/g", `{"feature":"calls"}`)
+	b.refused("400 bad_request", "PUT /v1/customers/acme/grants/g", `{"feature":"none","amount":1}`)
+	b.ok("PUT /v1/customers/acme/grants/g", `{"feature":"calls","amount":1,"expires_at":"2027-01-01T00:00:00Z"}`)
+}
+
+func (h *holder) span(customer, feature string) ledger.Span {
+	return h.account(customer, feature).Span(ledger.Rule{}, h.now())
+}
+
+func TestAFencedHolderIsTurnedAwayAndItsRightsCount(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x, y := b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 60)
+	x.use("acme", "calls", 10)
+	x.ask("acme", "calls", 60)
+	fleet := b.ok("GET /v1/fleet", "")["holders"].([]any)
+	first := fleet[0].(map[string]any)
+	if len(fleet) != 1 || first["rights_held"] != 50.0 || first["trust"] != "trusted" || first["books"] != 1.0 ||
+		first["about"].(map[string]any)["name"] != "test" {
+		t.Errorf("got %v, want one holder of 50 rights", fleet)
+	}
+	id := hex.EncodeToString(x.id[:])
+	for range 2 {
+		if got := b.ok("POST /v1/fleet/"+id+"/fence", ""); got["trust"] != "written_off" || got["books"] != 1.0 {
+			t.Errorf("got %v", got)
+		}
+	}
+	b.refused("409 already_fenced", "POST /v1/fleet/"+id+"/fence", `{"destroyed":true}`)
+	b.refused("404 holder_not_found", "POST /v1/fleet/00ff/fence", `{}`)
+	b.refused("400 bad_request", "POST /v1/fleet/"+id+"/fence", `{"destroy":true}`)
+	if r := x.send(x.item("acme", "calls", 70)); r.Code != ledger.CodeFenced {
+		t.Errorf("got %q, want fenced", r.Code)
+	}
+	y.ask("acme", "calls", 100)
+	if got := y.free("acme", "calls"); got != 40 {
+		t.Errorf("%d are held by the other, want the 40 that are left", got)
+	}
+	if u := b.usage("acme", ""); u[0]["used"] != 60.0 {
+		t.Errorf("got %v, want all that it held used", u)
+	}
+}
+
+func TestADestroyedHoldersRightsAreFreeAgain(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x, y := b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 60)
+	b.ok("POST /v1/fleet/"+hex.EncodeToString(x.id[:])+"/fence", `{"destroyed":true}`)
+	y.ask("acme", "calls", 100)
+	if got := y.free("acme", "calls"); got != 100 {
+		t.Errorf("%d are held, want all of them", got)
+	}
+}
+
+func TestAVaultThatIsUsedTwiceIsFoundOut(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x := b.holder(bus)
+	x.ask("acme", "calls", 10)
+	clone := *x
+	clone.nonce++
+	if r := clone.send(); r.Code != wire.CodeSuperseded {
+		t.Errorf("the same start with another nonce: got %q, want superseded", r.Code)
+	}
+	clone.start++
+	if r := clone.send(); r.Code != "" {
+		t.Errorf("a later start: got %q, want it taken", r.Code)
+	}
+	if r := x.send(); r.Code != wire.CodeSuperseded {
+		t.Errorf("the start before: got %q, want superseded", r.Code)
+	}
+	if h := b.ok("GET /v1/fleet", "")["holders"].([]any)[0].(map[string]any); h["clones"] != 1.0 {
+		t.Errorf("got %v, want the clone noted", h)
+	}
+	stranger := b.holder(bus)
+	stranger.id = x.id
+	if r := stranger.send(); r.Code != wire.CodeStranger {
+		t.Errorf("another key: got %q, want stranger", r.Code)
+	}
+	data := x.lease()
+	data[60] ^= 1
+	answer, err := bus.Ask(t.Context(), "", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := wire.DecodeLeaseReply(answer); err != nil || r.Code != wire.CodeDamaged {
+		t.Errorf("a broken signature: got %v, %v, want damaged", r, err)
+	}
+}
