@@ -31,6 +31,12 @@ type Meter interface {
 	Use(customer, feature, room []byte, u *checker.Use)
 	// Consume decides, counts, and returns when it is written down; an error says that nothing was counted.
 	Consume(ctx context.Context, r *meter.Request) (meter.Result, error)
+	// Reserve decides as Consume does, and sets units aside; a denied one has no ID.
+	Reserve(ctx context.Context, r *meter.Request, ttl time.Duration) (meter.Result, meter.Reserved, error)
+	// Commit counts q units of a reservation, and lets the rest go.
+	Commit(id string, q int64) error
+	// Cancel lets a reservation go.
+	Cancel(id string) error
 	// Record counts what has happened, once for each key, and answers how many were counted before.
 	Record(ctx context.Context, facts []meter.Fact) (duplicates int, err error)
 	// Status is how it stands.
@@ -52,6 +58,7 @@ type API struct {
 	o       Options
 	loaded  atomic.Bool
 	pool    sync.Pool // of *work
+	calls   [apiCount]func(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool)
 	metrics *meters
 	env     []byte
 	version []byte
@@ -64,8 +71,12 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{o: o, env: []byte(o.Environment), version: []byte(o.AppVersion)}
 	a.pool.New = func() any {
-		return &work{out: make([]byte, 0, 512), text: make([]byte, 0, 512), scratch: make([]byte, 0, 512), room: make([]byte, 0, 520)}
+		return &work{out: make([]byte, 0, 512), text: make([]byte, 0, 512), scratch: make([]byte, 0, 512),
+			room: make([]byte, 0, 520)}
 	}
+	a.calls = [...]func(*fasthttp.RequestCtx, *work, []byte) (trouble, bool){apiCheck: a.check, apiChecks: a.checks,
+		apiEntitlements: a.entitlements, apiExplain: a.explain, apiConsume: a.consume, apiUsage: a.usage,
+		apiReserve: a.reserve, apiCommit: a.commit, apiCancel: a.cancel}
 	a.metrics = newMeters(a)
 	return a, nil
 }
@@ -149,6 +160,8 @@ func (a *API) Handler(ctx *fasthttp.RequestCtx) {
 		a.serve(ctx, apiChecks, query)
 	case "/v1/consume":
 		a.serve(ctx, apiConsume, query)
+	case "/v1/reservations":
+		a.serve(ctx, apiReserve, query)
 	case "/v1/usage", "/api/v1/events":
 		a.serve(ctx, apiUsage, query)
 		if ctx.Response.StatusCode() == fasthttp.StatusOK {
@@ -159,12 +172,23 @@ func (a *API) Handler(ctx *fasthttp.RequestCtx) {
 	case "/v1/status":
 		a.status(ctx, query)
 	default:
-		if _, ok := between(path, "/v1/customers/", "/entitlements"); ok {
-			a.serve(ctx, apiEntitlements, query)
+		if which, ok := inside(path); ok {
+			a.serve(ctx, which, query)
 			return
 		}
 		problem(ctx, trouble{status: 404, code: "not_found", detail: "there is nothing at this path; see /v1/check"})
 	}
+}
+
+// inside finds the calls whose paths have a name in them.
+func inside(path []byte) (api, bool) {
+	if _, ok := between(path, "/v1/customers/", "/entitlements"); ok {
+		return apiEntitlements, true
+	}
+	if _, ok := between(path, "/v1/reservations/", "/commit"); ok {
+		return apiCommit, true
+	}
+	return apiCancel, bytes.HasPrefix(path, []byte("/v1/reservations/"))
 }
 
 // split takes the request target apart without decoding it.
@@ -201,22 +225,7 @@ func (a *API) serve(ctx *fasthttp.RequestCtx, which api, query []byte) {
 	if timed {
 		begun = a.o.Now()
 	}
-	var t trouble
-	var ok bool
-	switch which {
-	case apiCheck:
-		t, ok = a.check(ctx, w, query)
-	case apiChecks:
-		t, ok = a.checks(ctx, w, query)
-	case apiExplain:
-		t, ok = a.explain(ctx, w, query)
-	case apiConsume:
-		t, ok = a.consume(ctx, w, query)
-	case apiUsage:
-		t, ok = a.usage(ctx, w, query)
-	default:
-		t, ok = a.entitlements(ctx, w, query)
-	}
+	t, ok := a.calls[which](ctx, w, query)
 	if !ok {
 		a.metrics.errors[which].Add(1)
 		problem(ctx, t)

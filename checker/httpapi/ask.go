@@ -18,6 +18,7 @@ type ask struct {
 	minRevision uint64
 	waitMs      int64
 	key         []byte // idempotency key; nil: none
+	ttl         []byte // of a reservation; nil: none
 	seen        uint16 // fields, by their place in fieldNames
 }
 
@@ -34,11 +35,13 @@ const (
 	fieldMinRevision
 	fieldWaitMs
 	fieldKey // of a consumption
+	fieldTTL // of a reservation
 	fieldUnknown
 )
 
 var fieldNames = [...]string{"customer", "feature", "user", "device", "environment", "version", "quantity", "value",
-	"min_revision", "wait_ms", "idempotency_key"}
+	"min_revision", "wait_ms", "idempotency_key",
+	"ttl"}
 
 func fieldOf(name []byte) int {
 	switch string(name) {
@@ -64,16 +67,21 @@ func fieldOf(name []byte) int {
 		return fieldWaitMs
 	case "idempotency_key":
 		return fieldKey
+	case "ttl":
+		return fieldTTL
 	}
 	return fieldUnknown
 }
 
 // takes tells whether a call knows a field.
 func (w *work) takes(field int) bool {
-	if w.api == apiConsume {
-		return field != fieldUnknown && field != fieldValue && field != fieldMinRevision && field != fieldWaitMs
+	switch {
+	case field < fieldValue:
+		return true
+	case field < fieldKey:
+		return w.api < apiConsume
 	}
-	return field < fieldKey
+	return field == fieldKey && w.api == apiConsume || field == fieldTTL && w.api == apiReserve
 }
 
 func unknownField(name []byte) trouble {
@@ -129,6 +137,8 @@ func (k *ask) set(field int, text []byte) (trouble, bool) {
 		k.Version = text
 	case fieldKey:
 		k.key = text
+	case fieldTTL:
+		k.ttl = text
 	case fieldValue:
 		k.value = text
 		return trouble{}, true

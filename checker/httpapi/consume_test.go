@@ -48,17 +48,35 @@ func (c *till) Record(_ context.Context, facts []meter.Fact) (int, error) {
 	return len(facts) - 1, c.err
 }
 
+func (c *till) Reserve(ctx context.Context, r *meter.Request, ttl time.Duration) (meter.Result, meter.Reserved, error) {
+	res, err := c.Consume(ctx, r)
+	if err != nil || res.Consumed == 0 {
+		return res, meter.Reserved{}, err
+	}
+	return res, meter.Reserved{ID: "ab.c", Expires: noon.Add(ttl).UnixMilli()}, nil
+}
+
+func (c *till) Commit(_ string, _ int64) error { return c.err }
+func (c *till) Cancel(string) error            { return c.err }
+
 func (c *till) Status() meter.Status { return meter.Status{Held: 7, Unreported: 3} }
 
+// A message is what is posted.
+type message struct {
+	path    string
+	headers map[string]string
+	body    string
+}
+
 // post answers status and body.
-func post(t *testing.T, c *till, path string, headers map[string]string, body string) (int, string) {
+func post(t *testing.T, c *till, m message) (int, string) {
 	t.Helper()
 	a, err := New(Options{Source: newKnown(t), Meter: c, Now: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := request("POST", path, body)
-	for name, value := range headers {
+	ctx := request("POST", m.path, m.body)
+	for name, value := range m.headers {
 		ctx.Request.Header.Set(name, value)
 	}
 	a.Handler(ctx)
@@ -69,29 +87,70 @@ func TestConsumptionIsAnsweredByWhatBecameOfIt(t *testing.T) {
 	const acme = `"customer":"acme","feature":"calls"`
 	for name, tc := range map[string]struct {
 		body   string
-		till   till
+		till   *till
 		status int
 		want   string
 	}{
-		"allowed":            {`{` + acme + `,"quantity":3}`, till{}, 200, `"consumed":3}`},
-		"one unless said":    {`{` + acme + `}`, till{}, 200, `"consumed":1}`},
-		"denied":             {`{` + acme + `,"quantity":4}`, till{}, 200, `"allowed":false,"reason":"limit_reached"`},
-		"denied counts 0":    {`{` + acme + `,"quantity":4}`, till{}, 200, `"consumed":0}`},
-		"rights elsewhere":   {`{` + acme + `}`, till{res: meter.Result{RetryAfter: time.Second}}, 200, `"retry_after_ms":1000}`},
-		"replayed":           {`{` + acme + `}`, till{res: meter.Result{Replayed: []byte(`{"x":1`)}}, 200, `{"x":1,"replayed":true}`},
-		"unknown customer":   {`{"customer":"nobody","feature":"calls"}`, till{}, 200, `"unknown_customer"`},
-		"not metered":        {`{"customer":"acme","feature":"sso"}`, till{}, 400, `"feature_not_metered"`},
-		"nothing":            {`{` + acme + `,"quantity":0}`, till{}, 400, `quantity: it must be at least 1`},
-		"a check's field":    {`{` + acme + `,"wait_ms":5}`, till{}, 400, `wait_ms: this field is not known here`},
-		"another payload":    {`{` + acme + `}`, till{err: meter.ErrKeyReused}, 422, `"idempotency_key_reused"`},
-		"a full disk":        {`{` + acme + `}`, till{err: fmt.Errorf("x: %w", replica.ErrNoSpace)}, 507, `"storage_full"`},
-		"stopping":           {`{` + acme + `}`, till{err: meter.ErrClosed}, 503, `"overloaded"`},
-		"beyond all numbers": {`{` + acme + `}`, till{err: meter.ErrTooMany}, 400, `"field":"quantity"`},
+		"allowed":         {`{` + acme + `,"quantity":3}`, &till{}, 200, `"consumed":3}`},
+		"one unless said": {`{` + acme + `}`, &till{}, 200, `"consumed":1}`},
+		"denied":          {`{` + acme + `,"quantity":4}`, &till{}, 200, `"allowed":false,"reason":"limit_reached"`},
+		"denied counts 0": {`{` + acme + `,"quantity":4}`, &till{}, 200, `"consumed":0}`},
+		"rights elsewhere": {`{` + acme + `}`, &till{res: meter.Result{RetryAfter: time.Second}}, 200,
+			`"retry_after_ms":1000}`},
+		"replayed": {`{` + acme + `}`, &till{res: meter.Result{Replayed: []byte(`{"x":1`)}}, 200,
+			`{"x":1,"replayed":true}`},
+		"unknown customer":   {`{"customer":"nobody","feature":"calls"}`, &till{}, 200, `"unknown_customer"`},
+		"not metered":        {`{"customer":"acme","feature":"sso"}`, &till{}, 400, `"feature_not_metered"`},
+		"nothing":            {`{` + acme + `,"quantity":0}`, &till{}, 400, `quantity: it must be at least 1`},
+		"a check's field":    {`{` + acme + `,"wait_ms":5}`, &till{}, 400, `wait_ms: this field is not known here`},
+		"another payload":    {`{` + acme + `}`, &till{err: meter.ErrKeyReused}, 422, `"idempotency_key_reused"`},
+		"a full disk":        {`{` + acme + `}`, &till{err: fmt.Errorf("x: %w", replica.ErrNoSpace)}, 507, `"storage_full"`},
+		"stopping":           {`{` + acme + `}`, &till{err: meter.ErrClosed}, 503, `"overloaded"`},
+		"beyond all numbers": {`{` + acme + `}`, &till{err: meter.ErrTooMany}, 400, `"field":"quantity"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, body := post(t, &tc.till, "/v1/consume", nil, tc.body)
+			status, body := post(t, tc.till, message{"/v1/consume", nil, tc.body})
 			if status != tc.status || !strings.Contains(body, tc.want) {
 				t.Errorf("got %d %s, want %d %s", status, body, tc.status, tc.want)
+			}
+		})
+	}
+}
+
+func TestReservationsAreMadeAndSettled(t *testing.T) {
+	const acme = `"customer":"acme","feature":"calls"`
+	for name, tc := range map[string]struct {
+		method, path, body string
+		err                error
+		status             int
+		want               string
+	}{
+		"made": {"POST", "", `{` + acme + `,"quantity":3,"ttl":"10m"}`, nil, 201,
+			`"consumed":0,"reservation":"ab.c","reserved_until":"2026-11-23T12:10:00Z"}`},
+		"days":             {"POST", "", `{` + acme + `,"ttl":"1d"}`, nil, 201, `"2026-11-24T12:00:00Z"`},
+		"denied":           {"POST", "", `{` + acme + `,"quantity":4,"ttl":"10m"}`, nil, 200, `"limit_reached"`},
+		"without an end":   {"POST", "", `{` + acme + `}`, nil, 400, `ttl: it must be a duration`},
+		"for ever":         {"POST", "", `{` + acme + `,"ttl":"8d"}`, nil, 400, `ttl: it must be a duration`},
+		"with a key":       {"POST", "", `{` + acme + `,"ttl":"1m","idempotency_key":"k"}`, nil, 400, `not known here`},
+		"committed":        {"POST", "/ab.c/commit", `{"quantity":2}`, nil, 200, `{"reservation":"ab.c","consumed":2}`},
+		"of nothing":       {"POST", "/ab.c/commit", `{}`, nil, 400, `quantity: it is missing`},
+		"too much":         {"POST", "/ab.c/commit", `{"quantity":2}`, meter.ErrTooMuch, 400, `more than is reserved`},
+		"elsewhere":        {"POST", "/ab.c/commit", `{"quantity":2}`, meter.Elsewhere{Holder: "ab"}, 409, `keeps it: ab`},
+		"unknown":          {"POST", "/x/commit", `{"quantity":2}`, meter.ErrNoReservation, 404, `"reservation_not_found"`},
+		"let go":           {"DELETE", "/ab.c", "", nil, 200, `{"reservation":"ab.c","consumed":0}`},
+		"twice":            {"DELETE", "/ab.c", "", meter.ErrSettled, 409, `"reservation_settled"`},
+		"by another means": {"GET", "/ab.c", "", nil, 405, `"method_not_allowed"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := New(Options{Source: newKnown(t), Meter: &till{err: tc.err}, Now: func() time.Time { return noon }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx := request(tc.method, "/v1/reservations"+tc.path, tc.body)
+			a.Handler(ctx)
+			got := string(ctx.Response.Body())
+			if ctx.Response.StatusCode() != tc.status || !strings.Contains(got, tc.want) {
+				t.Errorf("got %d %s, want %d %s", ctx.Response.StatusCode(), got, tc.status, tc.want)
 			}
 		})
 	}
@@ -106,7 +165,7 @@ func TestAKeyStandsInTheBodyOrInTheHeader(t *testing.T) {
 		if tc.header != "" {
 			headers["Idempotency-Key"] = tc.header
 		}
-		if status, text := post(t, &c, "/v1/consume", headers, tc.body); status != 200 {
+		if status, text := post(t, &c, message{"/v1/consume", headers, tc.body}); status != 200 {
 			t.Fatalf("got %d %s", status, text)
 		}
 	}
@@ -115,11 +174,11 @@ func TestAKeyStandsInTheBodyOrInTheHeader(t *testing.T) {
 			t.Errorf("got %v %x %x, want the key of the first", r.Keyed, r.Key, r.Payload)
 		}
 	}
-	if status, text := post(t, &c, "/v1/consume", map[string]string{"Idempotency-Key": "k"},
-		body+`,"idempotency_key":"k"}`); status != 400 {
+	if status, text := post(t, &c, message{"/v1/consume", map[string]string{"Idempotency-Key": "k"},
+		body + `,"idempotency_key":"k"}`}); status != 400 {
 		t.Errorf("in both: got %d %s", status, text)
 	}
-	post(t, &c, "/v1/consume", nil, body+`,"quantity":2,"idempotency_key":"k"}`)
+	post(t, &c, message{"/v1/consume", nil, body + `,"quantity":2,"idempotency_key":"k"}`})
 	if last := c.asked[len(c.asked)-1]; last.Payload == c.asked[0].Payload {
 		t.Error("another quantity has the same payload")
 	}
@@ -166,21 +225,23 @@ func TestEventsAreTakenInEveryMode(t *testing.T) {
 		"a fraction":     {structured, strings.Replace(one, "7", "7.5", 1), 400, "data.quantity", 0},
 		"no subject":     {structured, strings.Replace(one, `"subject":"acme",`, "", 1), 400, "subject: it is missing", 0},
 		"another format": {structured, strings.Replace(one, "1.0", "0.3", 1), 400, "specversion: it must be 1.0", 0},
-		"nobody":         {batch, "[" + one + "," + strings.Replace(one, "acme", "nobody", 1) + "]", 400, "events[1].subject", 0},
-		"a boolean":      {structured, strings.Replace(one, "calls", "sso", 1), 400, "type: it is not the key of a metered", 0},
+		"nobody": {batch, "[" + one + "," + strings.Replace(one, "acme", "nobody", 1) + "]", 400,
+			"events[1].subject", 0},
+		"a boolean": {structured, strings.Replace(one, "calls", "sso", 1), 400,
+			"type: it is not the key of a metered", 0},
 		"no events":      {map[string]string{"Content-Type": "text/plain"}, one, 400, "content-type", 0},
 		"more behind it": {structured, one + "x", 400, "not JSON as it should be", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var c till
-			status, body := post(t, &c, "/v1/usage", tc.headers, tc.body)
+			status, body := post(t, &c, message{"/v1/usage", tc.headers, tc.body})
 			if status != tc.status || !strings.Contains(body, tc.want) || len(c.facts) != tc.facts {
 				t.Errorf("got %d %s and %d facts, want %d %s and %d", status, body, len(c.facts), tc.status, tc.want, tc.facts)
 			}
 		})
 	}
 	var c till
-	if status, body := post(t, &c, "/api/v1/events", structured, one); status != 204 || body != "" {
+	if status, body := post(t, &c, message{"/api/v1/events", structured, one}); status != 204 || body != "" {
 		t.Errorf("the other path: got %d %q", status, body)
 	}
 	if f := c.facts[0]; f.Customer != "acme" || f.Feature != "calls" || f.Quantity != 7 {
@@ -195,8 +256,8 @@ func TestAnEventIsKnownBySourceAndID(t *testing.T) {
 		if id == "" {
 			source, id = "a", "|b"
 		}
-		post(t, &c, "/v1/usage", map[string]string{"Content-Type": "application/json", "ce-specversion": "1.0",
-			"ce-source": source, "ce-id": id, "ce-type": "calls", "ce-subject": "acme"}, `{"quantity":1}`)
+		post(t, &c, message{"/v1/usage", map[string]string{"Content-Type": "application/json", "ce-specversion": "1.0",
+			"ce-source": source, "ce-id": id, "ce-type": "calls", "ce-subject": "acme"}, `{"quantity":1}`})
 	}
 	keys := map[[16]byte]int{}
 	for _, f := range c.facts {

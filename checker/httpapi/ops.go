@@ -27,10 +27,14 @@ const (
 	apiExplain
 	apiConsume
 	apiUsage
+	apiReserve
+	apiCommit
+	apiCancel
 	apiCount
 )
 
-var apiNames = [apiCount]string{"check", "checks", "entitlements", "explain", "consume", "usage"}
+var apiNames = [apiCount]string{"check", "checks", "entitlements", "explain", "consume", "usage",
+	"reserve", "commit", "cancel"}
 
 // timedOne is of how many requests one is timed: reading a clock twice costs as much as finding a customer.
 const timedOne = 16

@@ -77,16 +77,28 @@ func comparePath(t *testing.T, path string, handler fasthttp.RequestHandler, lis
 func pathsIn(t *testing.T, function string) (paths []string) {
 	for _, file := range sources(t) {
 		for n := range ast.Preorder(file) {
-			if f, ok := n.(*ast.FuncDecl); ok && f.Name.Name == function {
+			if f, ok := n.(*ast.FuncDecl); ok && (f.Name.Name == function || function == "Handler" && f.Name.Name == "inside") {
 				paths = append(paths, textsIn(f)...)
 			}
 		}
 	}
-	for i, path := range paths {
-		if strings.HasSuffix(path, "/") {
-			paths[i] = path + "{customer}" + paths[i+1]
-			return slices.Delete(paths, i+1, i+2)
+	return joined(paths)
+}
+
+// joined puts what stands around a name in a path together: a text that ends with a slash, and one behind it if it is
+// an end.
+func joined(texts []string) (paths []string) {
+	ends := []string{"/entitlements", "/commit"}
+	for i := 0; i < len(texts); i++ {
+		path := texts[i]
+		switch {
+		case strings.HasSuffix(path, "/") && i+1 < len(texts) && slices.Contains(ends, texts[i+1]):
+			path += "{id}" + texts[i+1]
+			i++
+		case strings.HasSuffix(path, "/"):
+			path += "{id}"
 		}
+		paths = append(paths, strings.Replace(path, "/customers/{id}", "/customers/{customer}", 1))
 	}
 	return paths
 }

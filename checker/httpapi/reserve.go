@@ -1,0 +1,157 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/meter"
+)
+
+const (
+	reservations = "/v1/reservations"
+	// maxTTL is how long units may be set aside.
+	maxTTL = 7 * 24 * time.Hour
+)
+
+var (
+	noReservation = trouble{status: 404, code: "reservation_not_found",
+		detail: "there is no such reservation here; it may have been settled long ago"}
+	settledBefore = trouble{status: 409, code: "reservation_settled", detail: "the reservation was settled, or ran out"}
+)
+
+// reserve sets units aside.
+func (a *API) reserve(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	if !ctx.IsPost() {
+		return wrongMethod(ctx, fasthttp.MethodPost), false
+	}
+	if a.o.Meter == nil {
+		return notCounting, false
+	}
+	if t, ok := a.read(ctx, w, query); !ok {
+		return t, false
+	}
+	ttl, t, ok := w.ask.life()
+	if !ok {
+		return t, false
+	}
+	if w.ask.Quantity == 0 {
+		return badRequest("quantity", "it must be at least 1"), false
+	}
+	view, t, ok := a.view(ctx, &w.ask)
+	if !ok {
+		return t, false
+	}
+	if t, ok := a.hold(w, view, a.o.Now().UnixMilli()); !ok {
+		return t, false
+	}
+	if f := w.held.Feature; f != nil && f.Type != checker.Metered {
+		return notMetered, false
+	}
+	res, made, err := a.o.Meter.Reserve(ctx, a.request(w, view), ttl)
+	if err != nil {
+		return uncounted(err), false
+	}
+	res.Consumed = 0
+	a.told(w, view, &res)
+	if made.ID == "" {
+		return trouble{}, true
+	}
+	w.out = appendString(append(w.out[:len(w.out)-1], `,"reservation":`...), made.ID)
+	w.out = append(appendTime(append(w.out, `,"reserved_until":`...), made.Expires), '}')
+	ctx.SetStatusCode(fasthttp.StatusCreated)
+	return trouble{}, true
+}
+
+// life is how long units are set aside.
+func (k *ask) life() (time.Duration, trouble, bool) {
+	text := string(k.ttl)
+	days := time.Duration(1)
+	if n, ok := strings.CutSuffix(text, "d"); ok {
+		text, days = n+"h", 24
+	}
+	ttl, err := time.ParseDuration(text)
+	if ttl *= days; err != nil || ttl < time.Second || ttl > maxTTL {
+		return 0, badRequest("ttl", "it must be a duration from 1s to 7d, such as 10m"), false
+	}
+	return ttl, trouble{}, true
+}
+
+// commit counts units of a reservation.
+func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	if !ctx.IsPost() {
+		return wrongMethod(ctx, fasthttp.MethodPost), false
+	}
+	id, t, ok := a.reservation(ctx, w, query)
+	if !ok {
+		return t, false
+	}
+	s := scanner{b: ctx.Request.Body(), w: w}
+	if t, ok = s.ask(&w.ask); !ok {
+		return t, false
+	}
+	if w.ask.seen != 1<<fieldQuantity {
+		return badRequest("quantity", "it is missing, or something else stands beside it"), false
+	}
+	return a.settled(w, id, a.o.Meter.Commit(id, w.ask.Quantity))
+}
+
+// cancel lets a reservation go.
+func (a *API) cancel(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	if !ctx.IsDelete() {
+		return wrongMethod(ctx, fasthttp.MethodDelete), false
+	}
+	id, t, ok := a.reservation(ctx, w, query)
+	if !ok {
+		return t, false
+	}
+	w.ask.Quantity = 0
+	return a.settled(w, id, a.o.Meter.Cancel(id))
+}
+
+// reservation is the one that the path names.
+func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (string, trouble, bool) {
+	if a.o.Meter == nil {
+		return "", notCounting, false
+	}
+	if t, ok := emptyQuery(query); !ok {
+		return "", t, false
+	}
+	path, _, _ := split(ctx)
+	raw := bytes.TrimSuffix(path[len(reservations)+1:], []byte("/commit"))
+	id, ok := w.decodePath(raw)
+	if !ok || len(id) == 0 {
+		return "", noReservation, false
+	}
+	return string(id), trouble{}, true
+}
+
+func (a *API) settled(w *work, id string, err error) (trouble, bool) {
+	if err != nil {
+		return unsettled(err), false
+	}
+	w.out = appendString(append(w.out, `{"reservation":`...), id)
+	w.out = append(appendInt(w.out, `,"consumed":`, w.ask.Quantity), '}')
+	return trouble{}, true
+}
+
+// unsettled says why a reservation was not settled.
+func unsettled(err error) trouble {
+	var elsewhere meter.Elsewhere
+	switch {
+	case errors.As(err, &elsewhere):
+		return trouble{status: 409, code: "reservation_elsewhere",
+			detail: "another holder keeps it: " + elsewhere.Holder + "; settle it at the sidecar that made it"}
+	case errors.Is(err, meter.ErrSettled):
+		return settledBefore
+	case errors.Is(err, meter.ErrTooMuch):
+		return badRequest("quantity", "it is more than is reserved")
+	case errors.Is(err, meter.ErrNoReservation):
+		return noReservation
+	}
+	return uncounted(err)
+}
