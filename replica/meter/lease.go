@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"crypto/ed25519"
 	"iter"
 	"slices"
 	"strings"
@@ -72,7 +73,9 @@ func (m *Meter) report(ctx context.Context) {
 		case <-m.urge:
 			all = m.beckoned()
 		case <-tick.C:
-			all = m.changed()
+			if all = m.changed(); len(all) == 0 && m.o.Hub != nil {
+				group.Go(func() error { return m.tellAllTold(ctx) })
+			}
 		}
 		for items := range m.portions(all) {
 			group.Go(func() error { return m.talk(ctx, items, exchangeTimeout) })
@@ -184,18 +187,11 @@ func (a *account) ask(id ledger.HolderID, now int64) *ledger.Ask {
 func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	m.mu.Lock()
-	who := m.identity
-	l := &wire.Lease{Holder: who.Holder, Key: public(who.Key), Incarnation: who.Incarnation, Nonce: who.Nonce,
-		Epoch: m.epoch, Seen: m.seen, Sent: m.clock.read()}
-	m.mu.Unlock()
-	if m.o.About != nil {
-		l.About = m.o.About()
-	}
+	l, key := m.lease()
 	for i := range items {
 		l.Items = append(l.Items, items[i].LeaseItem)
 	}
-	reply, err := m.o.Hub.Exchange(ctx, l, who.Key)
+	reply, err := m.o.Hub.Exchange(ctx, l, key)
 	if err != nil || reply.Code != "" || len(reply.Items) != len(items) {
 		m.unanswered(items, reply, err)
 		return nil
@@ -204,9 +200,7 @@ func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) e
 		m.log.Info("the hub takes usage in and grants rights")
 	}
 	m.reported.Store(m.clock.read())
-	m.mu.Lock()
-	m.seen, m.epoch = max(m.seen, reply.Revision), max(m.epoch, reply.Epoch)
-	m.mu.Unlock()
+	m.note(reply)
 	lost := ""
 	for i := range items {
 		if code := m.apply(&items[i], &reply.Items[i], reply.Epoch); code != "" {
@@ -219,11 +213,66 @@ func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) e
 	return nil
 }
 
+// lease begins a request.
+func (m *Meter) lease() (*wire.Lease, ed25519.PrivateKey) {
+	m.mu.Lock()
+	who := m.identity
+	l := &wire.Lease{Holder: who.Holder, Key: public(who.Key), Incarnation: who.Incarnation, Nonce: who.Nonce,
+		Epoch: m.epoch, Seen: m.seen, Sent: m.clock.read()}
+	m.mu.Unlock()
+	if m.o.About != nil {
+		l.About = m.o.About()
+	}
+	return l, who.Key
+}
+
+// note takes in how the books stand. In another epoch they have lost something, and everything is told again.
+func (m *Meter) note(reply *wire.LeaseReply) {
+	m.mu.Lock()
+	m.seen = max(m.seen, reply.Revision)
+	again := reply.Epoch > m.epoch
+	m.epoch = max(m.epoch, reply.Epoch)
+	m.mu.Unlock()
+	if !again {
+		return
+	}
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		m.change(a, func() bool {
+			a.led.Adopt(reply.Epoch)
+			a.told = 0
+			return true
+		})
+	})
+}
+
+// tellAllTold says that everything was told, once in an epoch.
+func (m *Meter) tellAllTold(ctx context.Context) error {
+	l, key := m.lease()
+	m.mu.Lock()
+	done := m.toldAll > l.Epoch
+	m.mu.Unlock()
+	if done || !m.linked.Load() {
+		return nil
+	}
+	l.Items = []wire.LeaseItem{{Customer: wire.AllTold, Report: ledger.Report{Holder: l.Holder, Epoch: l.Epoch}}}
+	reply, err := m.o.Hub.Exchange(ctx, l, key)
+	if err == nil && reply.Code == "" {
+		m.note(reply)
+		m.mu.Lock()
+		m.toldAll = l.Epoch + 1
+		m.mu.Unlock()
+	}
+	return nil
+}
+
 // unanswered lets those who wait know that nothing came.
 func (m *Meter) unanswered(items []item, reply *wire.LeaseReply, err error) {
 	code := ""
 	if reply != nil {
 		code = reply.Code
+		m.note(reply)
 	}
 	if m.linked.Swap(false) {
 		m.log.Warn("the hub does not answer; usage is kept and rights that are held are spent", "error", err, "code", code)
@@ -304,8 +353,6 @@ func (a *account) tell(t *ledger.Totals) {
 
 // distrusts tells whether a code says that the holder needs another name.
 func distrusts(code string) bool {
-	return code == ledger.CodeFenced || code == ledger.CodeQuarantined || code == ledger.CodeRestored || code == codeClone
+	return code == ledger.CodeFenced || code == ledger.CodeQuarantined || code == ledger.CodeRestored ||
+		code == wire.CodeSuperseded || code == wire.CodeStranger
 }
-
-// codeClone is a hub's word for a holder that asks under a name that another one uses.
-const codeClone = "superseded"

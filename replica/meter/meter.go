@@ -91,6 +91,7 @@ type Meter struct {
 	urge     chan struct{}         // there is something to ask for
 	seen     uint64                // the highest revision of the books that a reply named
 	why      string                // what a hub said why this holder is not trusted; empty: it is
+	toldAll  uint64                // one more than the epoch in which the hub was told that everything was told
 	epoch    uint64                // of the books, as the last reply said
 	linked   atomic.Bool           // the last exchange with a hub succeeded
 	reported atomic.Int64          // unix milliseconds of the last exchange that succeeded

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
 )
 
 // errRenewing is told to whoever consumes while the holder takes another identity.
@@ -52,7 +53,7 @@ func (m *Meter) renew() {
 		}
 	}
 	m.mu.Lock()
-	m.identity = m.o.Vault.Identity()
+	m.identity, m.toldAll = m.o.Vault.Identity(), 0
 	m.next = newBatch()
 	m.mu.Unlock()
 }
@@ -71,7 +72,7 @@ func remedy(why string) string {
 	switch why {
 	case ledger.CodeFenced:
 		return "an administrator declared it lost; nothing has to be done"
-	case codeClone:
+	case wire.CodeSuperseded, wire.CodeStranger:
 		return "the data directory was copied: give each sidecar its own"
 	}
 	return "look whether the data directory was restored from a backup; keep those of sidecars out of backups"
