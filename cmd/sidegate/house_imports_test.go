@@ -45,6 +45,7 @@ var house = []place{
 	{"replica/meter", follower, "checker replica replica/ledger sync/wire", ""},
 	{"checker/httpapi", adapter, "checker checker/index replica replica/follow replica/meter", "checker/catalog"},
 	{"replica/disk", adapter, "replica", "checker"},
+	{"replica/vault", adapter, "replica", ""},
 	{"replica/logtest", adapter, "replica", ""},
 	{"sync/stream", adapter, "replica sync/wire", "replica/logtest"},
 	{"sync/hub/counting", adapter, "replica replica/ledger sync/wire", ""},

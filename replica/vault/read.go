@@ -1,0 +1,200 @@
+package vault
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// Identity is the present one. It changes with Renew.
+func (v *Vault) Identity() Identity {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.self
+}
+
+// Formers are the identities that were given up, the oldest first.
+func (v *Vault) Formers() []Former {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return slices.Clone(v.formers)
+}
+
+// Account is a value of the present holder; nil: there is none. The caller may keep it.
+func (v *Vault) Account(key string) ([]byte, error) {
+	v.mu.RLock()
+	bucket := bucketAccounts + string(v.self.ID[:])
+	v.mu.RUnlock()
+	return v.get(bucket, key)
+}
+
+// Note is a value that belongs to no identity; nil: there is none. The caller may keep it.
+func (v *Vault) Note(key string) ([]byte, error) { return v.get(bucketNotes, key) }
+
+func (v *Vault) get(bucket, key string) (value []byte, err error) {
+	err = v.view(func(tx *bbolt.Tx) error {
+		b := bucketOf(tx, bucket)
+		if b == nil {
+			return nil
+		}
+		stored := b.Get([]byte(key))
+		if stored == nil {
+			return nil
+		}
+		var err error
+		value, err = v.box.open([]byte{}, []byte(bucket+key), stored)
+		return err
+	})
+	return value, err
+}
+
+// bucketOf is nil if there is no such bucket.
+func bucketOf(tx *bbolt.Tx, name string) *bbolt.Bucket {
+	b := tx.Bucket([]byte(name[:1]))
+	if b == nil || len(name) == 1 {
+		return b
+	}
+	return b.Bucket([]byte(name[1:]))
+}
+
+// atOnce is how many values are read in one look, so that no reader keeps bbolt from using its pages again.
+const atOnce = 256
+
+// A pair is an account.
+type pair struct {
+	key   string
+	value []byte
+}
+
+// Accounts calls each with every account of the present or of a former holder, in the order of their keys, until it
+// returns an error. Those that are committed meanwhile may be among them. each may keep the value, and may call Commit.
+func (v *Vault) Accounts(id ID, each func(key string, value []byte) error) error {
+	bucket, last := bucketAccounts+string(id[:]), ""
+	for {
+		var some []pair
+		if err := v.view(func(tx *bbolt.Tx) (err error) {
+			some, err = v.someAccounts(tx, bucket, last)
+			return err
+		}); err != nil {
+			return err
+		}
+		for _, p := range some {
+			if err := each(p.key, p.value); err != nil {
+				return err
+			}
+			last = p.key
+		}
+		if len(some) < atOnce {
+			return nil
+		}
+	}
+}
+
+// someAccounts are those after a key.
+func (v *Vault) someAccounts(tx *bbolt.Tx, bucket, after string) (some []pair, err error) {
+	b := bucketOf(tx, bucket)
+	if b == nil {
+		return nil, nil
+	}
+	c := b.Cursor()
+	k, stored := c.Seek([]byte(after))
+	if after != "" && bytes.Equal(k, []byte(after)) {
+		k, stored = c.Next()
+	}
+	for ; k != nil && len(some) < atOnce; k, stored = c.Next() {
+		key := string(k)
+		value, err := v.box.open([]byte{}, []byte(bucket+key), stored)
+		if err != nil {
+			return nil, err
+		}
+		some = append(some, pair{key, value})
+	}
+	return some, nil
+}
+
+// Recall finds the memory of a caller's key; false: there is none. It may be past Options.Keep: At tells.
+func (v *Vault) Recall(h Hash) (m Memory, found bool, err error) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if v.broken != nil {
+		return m, false, v.broken
+	}
+	var few [4]uint32
+	maybe := v.table.find(&h, few[:0])
+	if len(maybe) == 0 {
+		return m, false, nil
+	}
+	first := uint32(v.first)
+	slices.SortFunc(maybe, func(a, b uint32) int { return cmp.Compare(b-first, a-first) }) // the newest first
+	look := func(tx *bbolt.Tx) (err error) {
+		for at := 0; at < len(maybe) && !found && err == nil; at++ {
+			m, found, err = v.memory(tx, v.first+uint64(maybe[at]-first), h)
+		}
+		return err
+	}
+	err = guard(func() error { return v.db.View(look) })
+	return m, found, err
+}
+
+// memory is the one of a sequence number, if it has the hash. One that is not there was dropped a moment ago.
+func (v *Vault) memory(tx *bbolt.Tx, seq uint64, h Hash) (m Memory, found bool, err error) {
+	key := seqKey(seq)
+	stored := tx.Bucket([]byte(bucketMemories)).Get(key)
+	if stored == nil {
+		return m, false, nil
+	}
+	body, err := v.box.open(nil, append([]byte(bucketMemories), key...), stored)
+	if err != nil {
+		return m, false, err
+	}
+	if m, err = decodeMemory(body); err != nil || m.Hash != h {
+		return Memory{}, false, err
+	}
+	return m, true, nil
+}
+
+// Stats are for metrics.
+type Stats struct {
+	Accounts   int // of the present holder
+	Memories   int
+	TableBytes int // what finding the memories takes of the process's memory
+	FileBytes  int64
+	Commits    uint64 // in the vault's life
+}
+
+// Stats counts.
+func (v *Vault) Stats() Stats {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s := Stats{Accounts: int(v.seal.accounts.n), Memories: int(v.seal.memories.n), TableBytes: v.table.bytes(),
+		Commits: v.seal.commits}
+	if info, err := v.file.Stat(); err == nil {
+		s.FileBytes = info.Size()
+	}
+	return s
+}
+
+// Check verifies the whole file, as Open does, and that what the process knows of it is what it says. Commits wait.
+func (v *Vault) Check() error {
+	v.writing.Lock()
+	defer v.writing.Unlock()
+	if err := v.usable(); err != nil {
+		return err
+	}
+	c, err := scan(v.path(dataFile), v.o.Key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.seal != v.seal || c.first != v.first:
+		return damaged("it is not what was committed last")
+	case c.table.n != v.table.n || uint64(v.table.n) != v.seal.memories.n:
+		return damaged("the table has %d memories, the file %d", v.table.n, c.table.n)
+	case c.self.ID != v.self.ID || c.self.Incarnation != v.self.Incarnation || len(c.formers) != len(v.formers):
+		return fmt.Errorf("%w: another holder's", errPages)
+	}
+	return nil
+}
