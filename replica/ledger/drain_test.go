@@ -154,7 +154,7 @@ func (w *world) freed(b *Book, silent int) string {
 
 // freedStanding tells whether a newcomer can have what stands for nobody that can give back.
 func (w *world) freedStanding(b *Book, award Award, silent int) string {
-	from, out := b.Periods[len(b.Periods)-1].End, int64(0)
+	from, out := max(award.Span.End, b.Periods[len(b.Periods)-1].End), int64(0)
 	if until := min(w.now+20*w.set.tick, b.Terms.Until); until <= from || from == Forever {
 		return ""
 	}

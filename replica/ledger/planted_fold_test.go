@@ -1,0 +1,117 @@
+package ledger
+
+func foldBugs() []bug {
+	const f = "fold.go"
+	return []bug{
+		{"a vector only grows", f, "line.Vector = line.Max(l.Vector)", "line.Vector = l.Vector"},
+		{"what was given back of standing rights stays so", f,
+			"h.Standing.Released = max(h.Standing.Released, r.Standing.Released)",
+			"h.Standing.Released = r.Standing.Released"},
+		{"what was given back of standing rights is noted", f,
+			"h.Standing.Released = max(h.Standing.Released, r.Standing.Released)", ""},
+		{"what was forgotten is not told again", f, "if l.Span.Start > h.Forgot {\n\t\t\tb.merge", "if true {\n\t\t\tb.merge"},
+		{"what nobody can tell again is summed", f, "p.sum(l)\n", "_ = l\n"},
+		{"an echo is of this epoch", f, "if r.Epoch == b.Epoch {", "if true {"},
+		{"a report beyond the book is noticed", f, "if b.Learning.Until == 0 && b.ahead(r) {", "if false {"},
+		{"a contradiction is noticed", f, "if err := r.check(); err != nil {", "if err := r.check(); err != nil && false {"},
+		{"a contradiction is not forgiven", f, "b.Quarantine(r.Holder)", "b.meet(r.Holder)"},
+		{"the fenced are not listened to", f, "h != nil && h.Trust != Trusted {", "h != nil && h.Trust == Quarantined {"},
+		{"an echo raises the ledger", f, "if b.Learning.Until != 0 {\n\t\tb.excuse(p)", "if false {\n\t\tb.excuse(p)"},
+		{"rights in doubt do not roll over", f, "left = q.Terms.Limit - q.taken()",
+			"left = q.Terms.Limit - q.used(Source{}) - q.used(Source{Kind: Unbacked})"},
+		{"at most the maximum rolls over", f, "max(p.rolledOut(), min(p.Terms.Rollover, left))", "max(p.rolledOut(), left)"},
+		{"late use takes back what rolled over", f, "max(p.rolledOut(), min(p.Terms.Rollover, left))",
+			"max(p.Rolled, min(p.Terms.Rollover, left))"},
+		{"rollover does not roll twice", f, "left = q.Terms.Limit - q.taken()", "left = q.Terms.Limit + q.Rolled - q.taken()"},
+		{"standing rights of a period nobody told of do not roll", f, "left -= b.Holders[j].implied(before)", "left -= 0"},
+		{"what is refunded is paid back", f, "c.Units = min(c.Units, over-paid)", "_ = c.Units"},
+		{"grants pay for unbacked use", f, "p.pay(s.Source, n)", "_ = n"},
+		{"what was folded away of a grant is noted", f,
+			"g.Past = add(g.Past, add(p.live(Source{Topup, g.ID}), p.charged(Source{Topup, g.ID})))", "_ = g"},
+		{"nothing is folded away that can be told", f, "|| closed <= keptClosed || len(p.Lines) > 0 {",
+			"|| closed <= keptClosed {"},
+		{"the last closed periods are kept", f, "|| closed <= keptClosed || len(p.Lines) > 0 {", "|| len(p.Lines) > 0 {"},
+		{"what is written off is written off once", f, "h.Forgot = max(h.Forgot, p.Start) // a", "// a"},
+		{"nobody has to tell of the fenced", f, "\t\t\tp.settle(h.ID)\n\t\t\th.Forgot", "\t\t\th.Forgot"},
+	}
+}
+
+func trustBugs() []bug {
+	const f = "trust.go"
+	return []bug{
+		{"who is fenced has used what it held", f, "l.Used += l.Free()", "l.Used += 0"},
+		{"what the destroyed held is free", f, "l.Released += l.Free()", "l.Released += 0"},
+		{"a fence is not undone by another", f, "if h.Trust == WrittenOff || h.Trust == Destroyed {", "if false {"},
+		{"a fence ends learning", f, "b.learnt()\n}\n\nfunc (l *Line) lose", "}\n\nfunc (l *Line) lose"},
+		{"every holder of the book is learnt from", f, "if h.Trust <= Quarantined && h.Echoed < b.Epoch {", "if false {"},
+		{"every holder known elsewhere is learnt from", f, "if b.holder(id) == nil {\n\t\t\treturn false",
+			"if false {\n\t\t\treturn false"},
+		{"nobody is retired while the book learns", f, "if b.Learning.Until != 0 {\n\t\treturn // nobody",
+			"if false {\n\t\treturn // nobody"},
+		{"nobody with lines is retired", f, " && !b.concerns(h.ID)", ""},
+		{"nobody with standing rights is retired", f, "h.Standing.Until < before && ", ""},
+		{"a learning book has another epoch", f, "b.Epoch = epoch\n", "\n"},
+	}
+}
+
+func holderBugs() []bug {
+	const f, g = "account.go", "take.go"
+	return []bug{
+		{"an award of an older epoch is refused", g, "if epoch < a.Epoch {", "if false {"},
+		{"a new epoch knows nothing yet", g, "a.Entries[i].Known = Vector{}", "_ = i"},
+		{"a stale award takes no rights away", g, "e.Granted = max(e.Granted, l.Granted)", "e.Granted = l.Granted"},
+		{"a stale award brings no calendar back", g, "if w.Turn >= a.Turn {", "if true {"},
+		{"an award of a forgotten period is not taken", g, "if w.Span.Start > a.Forgot {", "if true {"},
+		{"periods end as the calendar says", g, "e.Span = a.Calendar.amend(e.Span)", "_ = e"},
+		{"use that a holder does not know of is noticed", g, "if !own.Covers(l.Vector) {", "if false {"},
+		{"standing rights that a holder gave back unknowingly are noticed", g,
+			"if w.Standing.Released > a.Standing.Released {", "if false {"},
+		{"standing rights are taken", g, "a.Standing.Granted = max(a.Standing.Granted, w.Standing.Granted)", ""},
+		{"a raise is not for periods that have begun", g, "a.Standing.From = max(a.Standing.From, w.Standing.From)", ""},
+		{"a report tells what was forgotten", g, ", Forgot: a.Forgot}", ", Forgot: -1}"},
+		{"a forgotten period is not opened", f, "if s.Start <= a.Forgot {\n\t\treturn\n", "if false {\n\t\treturn\n"},
+		{"what stands is not spent in two calendars", f, "e.Span.Start < s.End && s.Start < e.Span.End {",
+			"e.Span.Start == s.Start {"},
+		{"a right is void when its period ends", f, "|| now >= e.Span.End {", "{"},
+		{"a right dies with its grant", f, "return e.Source.Kind != Topup || now < a.fund(e.Source.Grant).Until", "return true"},
+		{"a chunk is not spent twice", f, "e.Vector.Free() - e.Reserved - e.Chunk", "e.Vector.Free() - e.Reserved"},
+		{"a reservation is not spent by others", f, "e.Vector.Free() - e.Reserved - e.Chunk", "e.Vector.Free() - e.Chunk"},
+		{"a crash leaves a chunk in doubt", f, "e.Doubt += e.Chunk", "e.Doubt += 0"},
+		{"an open period is not forgotten", f, "if first.End > before || !e.done() {", "if !e.done() {"},
+		{"nothing is forgotten that the hub does not have", f, "e.Known.Covers(e.Vector) && ", ""},
+		{"holders spend by priority", f, "cmp.Compare(fx.Priority, fy.Priority), ", ""},
+		{"all or nothing is consumed", f, "if free := a.Free(s, now); free < q {", "if free := a.Free(s, now); free < 0 {"},
+		{"void rights are given back", f, "e.Released += e.free()", "_ = e"},
+	}
+}
+
+func reserveBugs() []bug {
+	const f = "reserve.go"
+	return []bug{
+		{"a reservation is committed once", f, "r.Ended, r.Counted = true, q", "r.Counted = q"},
+		{"no more is committed than is reserved", f, "case q > r.Quantity():", "case false:"},
+		{"a refund is made once", f, "r.Back = true", "r.Back = false"},
+		{"reservations expire", f, "!r.Ended && now >= r.Expires {", "false {"},
+		{"a cancelled reservation is free", f, "a.entry(r.Span, p.Source).Reserved -= p.Units", "a.entry(r.Span, p.Source)"},
+		{"a commit in part frees the rest", f, "p.Units = min(p.Units, q)", "_ = q"},
+	}
+}
+
+func calendarBugs() []bug {
+	const f, g = "calendar.go", "vector.go"
+	return []bug{
+		{"what has begun is not rewritten", f, "if r.From = kept.At(now).End; r.From == Forever {",
+			"if r.From = now; r.From == Forever {"},
+		{"a period ends where the next rule begins", f, "s.End = min(s.End, c[i+1].From)", "_ = s"},
+		{"a period begins no earlier than its rule", f, "s.Start = max(s.Start, c[i].From)", "_ = s"},
+		{"an anchor does not begin what is for ever anew", f, "if r.at(0).End == Forever && o.at(0).End == Forever {", "if false {"},
+		{"a clock before the calendar has a period", f, "c[i].at(max(t, c[i].From))", "c[i].at(t)"},
+		{"a change that is taken back leaves nothing", f, "if old.From <= now {", "if true {"},
+		{"a reset in the instant a rule begins changes nothing", f, "if again.From >= now {", "if false {"},
+		{"a change in the instant of a reset replaces it", f, "if last.From >= r.From {", "if false {"},
+		{"of two reports the larger counts", g, "max(v.Refunded, o.Refunded), max(v.Doubt", "o.Refunded, max(v.Doubt"},
+		{"doubtful units count as spent", g, "return v.Net() + v.Doubt", "return v.Net()"},
+		{"refunds are not billed", g, "return v.Used - v.Refunded", "return v.Used"},
+		{"what was given back does not count", g, "return v.Granted - v.Released", "return v.Granted"},
+	}
+}

@@ -1,0 +1,66 @@
+package ledger
+
+import "testing"
+
+func TestStandingRightsThatEndedAreGrantedAnew(t *testing.T) {
+	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
+	sc.ask(ann, &x, Ask{Standing: 6, Until: 2 * hour}, 5)
+	sc.ask(bob, &y, Ask{Standing: 9, Until: 9 * hour}, hour+5) // from the time when the first ones end
+	sc.want("another's", y.Standing.Granted, 9)
+	for _, now := range []int64{hour + 6, 2*hour + 5, 3*hour + 5} {
+		sc.ask(ann, &x, Ask{Standing: 6, Until: 9 * hour}, now)
+		sc.ask(ann, &x, Ask{Standing: 8, Until: 9 * hour}, now)
+		sc.want("again", x.Standing.of(5*hour), 0)
+	}
+	x.GiveBackStanding(1)
+	sc.ask(ann, &x, Ask{Standing: 6, Until: 9 * hour}, 3*hour+6)
+	sc.ask(ann, &x, Ask{Standing: 6, Until: 9 * hour}, 3*hour+7)
+	sc.want("as many as there is room for", x.Standing.of(5*hour), 1)
+}
+
+func TestStandingRightsAreMadeLongerOnlyWithinTheLimit(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.ask(ann, &x, Ask{Standing: 6, Until: 5 * hour}, 5)
+	sc.ask(ann, &x, Ask{Standing: 6, Until: 6 * hour}, 6)
+	sc.want("longer", x.Standing.Until, 6*hour)
+	sc.b.SetTerms(Terms{Limit: 5, Until: Forever}, hourly, 7)
+	sc.ask(ann, &x, Ask{Standing: 6, Until: 9 * hour}, 8)
+	sc.want("beyond a lowered limit", x.Standing.Until, 6*hour)
+}
+
+func TestRaisedStandingRightsDoNotCountInPeriodsThatHaveBegun(t *testing.T) {
+	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
+	sc.ask(ann, &x, Ask{Standing: 2, Until: 9 * hour}, 5)
+	stale := accountOf(string(AppendAccount(nil, &x)))
+	sc.ask(bob, &y, Ask{}, hour+5)
+	sc.ask(ann, &x, Ask{Standing: 5, Until: 9 * hour}, hour+6)
+	sc.want("in the period that has begun", x.Free(Span{hour, 2 * hour}, hour+6), 2)
+	sc.want("in the next", x.Standing.of(2*hour), 5)
+	sc.want("what a stale award gives is in the book", sc.b.holder(ann).implied(2*hour), 5)
+	stale.Open(Span{2 * hour, 3 * hour})
+	sc.want("of the stale one", stale.Free(Span{2 * hour, 3 * hour}, 2*hour), 2)
+}
+
+func TestAnIdleHoldersTiersAreKeptForPeriodsThatNobodyToldOf(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.ask(ann, &x, Ask{Standing: 2, Until: 9 * hour}, 5)
+	x.Open(Span{3 * hour, 4 * hour})
+	x.Consume(Span{3 * hour, 4 * hour}, 2, 3*hour)
+	sc.ask(ann, &x, Ask{Standing: 5, Until: 9 * hour}, 5*hour)
+	sc.want("of a period in between", sc.b.holder(ann).implied(4*hour), 2)
+	sc.want("of one to come", sc.b.holder(ann).implied(6*hour), 5)
+	sc.want("used", sc.b.period(3*hour).used(Source{}), 2)
+}
+
+func TestWhatStandsIsNotSpentInTwoCalendarsAtOnce(t *testing.T) {
+	_, x := scene{t, hard(10)}, NewAccount()
+	x.Standing = Standing{Granted: 3, Until: Forever}
+	x.Open(Span{hour, 2 * hour})
+	x.Open(Span{90 * hour / 60, 24 * hour})
+	sc := scene{T: t}
+	sc.want("in the other", x.Free(Span{90 * hour / 60, 24 * hour}, 100*hour/60), 0)
+	x.Forgot = 5 * hour
+	x.Entries = nil
+	x.Open(Span{5 * hour, 6 * hour})
+	sc.want("of a period that is not reported any more", x.Free(Span{5 * hour, 6 * hour}, 5*hour), 0)
+}
