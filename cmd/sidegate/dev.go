@@ -40,12 +40,12 @@ func (a *app) everything(ctx context.Context, c *Config, _ []string) error {
 		return unlessEnded(ctx, err)
 	}
 	defer v.close()
-	log, err := stream.Open(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Name: "docs", Log: a.logger(c)})
+	logs, err := openLogs(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Log: a.logger(c)})
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	s, err := a.newSite(c, log, filepath.Join(c.Data, "sidecar"))
+	defer logs.close()
+	s, err := a.newSite(c, logs, filepath.Join(c.Data, "sidecar"))
 	if err != nil {
 		return err
 	}

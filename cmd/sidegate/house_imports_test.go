@@ -42,7 +42,7 @@ var house = []place{
 	{"sync/text", ground, "checker/catalog", ""},
 	{"checker/index", memory, "checker", ""},
 	{"replica/follow", follower, "checker checker/catalog checker/index replica", "replica/disk"},
-	{"replica/meter", follower, "checker replica replica/ledger sync/wire", ""},
+	{"replica/meter", follower, "checker replica replica/ledger sync/wire", "replica/vault"},
 	{"checker/httpapi", adapter, "checker checker/index replica replica/follow replica/meter", "checker/catalog"},
 	{"replica/disk", adapter, "replica", "checker"},
 	{"replica/vault", adapter, "replica", ""},
@@ -50,7 +50,8 @@ var house = []place{
 	{"sync/stream", adapter, "replica sync/wire", "replica/logtest"},
 	{"sync/hub/counting", adapter, "replica replica/ledger sync/wire", ""},
 	{"bench/world", adapter, "checker/catalog", ""},
-	{"replica/site", assembly, "checker/httpapi replica replica/disk replica/follow", "checker/catalog"},
+	{"replica/site", assembly, "checker/httpapi replica replica/disk replica/follow replica/ledger replica/meter " +
+		"replica/vault sync/wire", "checker/catalog"},
 	{"sync/hub", assembly, "checker checker/catalog checker/index replica replica/follow replica/ledger " +
 		"sync/hub/counting sync/text sync/wire", "sync/stream"},
 	{"bench", assembly, "bench/world", "checker checker/catalog checker/index sync/text"},

@@ -29,7 +29,7 @@ const (
 // hubClients are the commands that tell or ask the hub.
 func (a *app) hubClients() []command {
 	scopes := []string{"scope=admin", "scope=provision", "scope=support", "scope=portal", "name", "expires_at", "rotate"}
-	return []command{
+	return append([]command{
 		{use: "catalog", short: "What the vendor sells", under: a.catalogCommands()},
 		{use: "customer", short: "Who bought something", under: a.customerCommands()},
 		{use: "subscription", short: "What customers bought", under: a.subscriptionCommands()},
@@ -43,7 +43,7 @@ func (a *app) hubClients() []command {
 			a.hubCall(call{"GET", "/v1/tokens/%s", 1, lines}, command{use: "show ID", short: "Show a token"}),
 			a.hubCall(call{"DELETE", "/v1/tokens/%s", 1, lines}, command{use: "delete ID", short: "Take a token away"}),
 		}},
-	}
+	}, a.countCommands()...)
 }
 
 func (a *app) catalogCommands() []command {
@@ -81,6 +81,7 @@ func (a *app) customerCommands() []command {
 		a.hubCall(one("DELETE", lines), command{use: "delete ID", short: "Delete a customer with its subscriptions"}),
 		a.hubCall(call{"GET", "/v1/customers/%s/entitlements", 1, entitlementsView},
 			command{use: "entitlements ID", short: "Show a customer's entitlements as the hub sees them"}),
+		a.usageCommand(),
 		{use: "list [QUERY] [name=value…]", short: "List customers, or those with a text in id or name",
 			settings: hubSettings(), names: []string{"limit", "cursor"},
 			example: "  sidegate customer list\n  sidegate customer list acme limit=1000",

@@ -122,7 +122,7 @@ func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
 		}
 		v.url, room = v.embedded.URL(), v.embedded.Room
 	}
-	for _, name := range []string{"docs", "books"} {
+	for _, name := range []string{"docs", "books", stream.Totals} {
 		log, err := stream.Open(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Name: name, Create: true,
 			Room: room, Log: a.logger(c).With("nats", redacted(v.url))})
 		if err != nil {
@@ -130,8 +130,8 @@ func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
 		}
 		v.logs = append(v.logs, log)
 	}
-	v.hub, err = hub.New(hub.Options{Docs: v.logs[0], Books: v.logs[1], Now: time.Now, Log: a.logger(c),
-		FirstToken: c.Token, Listener: v.listener})
+	v.hub, err = hub.New(hub.Options{Docs: v.logs[0], Books: v.logs[1], Totals: v.logs[2], Bus: v.logs[1],
+		Now: time.Now, Log: a.logger(c), FirstToken: c.Token, Listener: v.listener})
 	return v, err
 }
 
@@ -193,12 +193,12 @@ func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 		return misuse{errors.New("give --nats URL, and --data DIR for the snapshot that survives restarts")}
 	}
 	logger := a.logger(c).With("nats", redacted(c.NATS))
-	log, err := stream.Open(ctx, stream.Options{URL: c.NATS, Creds: c.NATSCreds, Name: "docs", Log: logger})
+	logs, err := openLogs(ctx, stream.Options{URL: c.NATS, Creds: c.NATSCreds, Log: logger})
 	if err != nil {
 		return fmt.Errorf("log (--nats): %w", err)
 	}
-	defer log.Close()
-	s, err := a.newSite(c, log, c.Data)
+	defer logs.close()
+	s, err := a.newSite(c, logs, c.Data)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Run(ctx) })
 	group.Go(func() error {
-		warnIfAlone(ctx, logger, log, s)
+		warnIfAlone(ctx, logger, logs.docs, s)
 		return nil
 	})
 	group.Go(func() error {
@@ -255,9 +255,31 @@ func stayLean() {
 	}
 }
 
-func (a *app) newSite(c *Config, log *stream.Stream, data string) (*site.Site, error) {
-	s, err := site.New(site.Options{Listen: c.Listen, OpsListen: c.OpsListen, Data: data, Log: log, Groups: c.groups(),
-		Environment: c.Environment, AppVersion: c.AppVersion, Version: version(), Now: time.Now, Logger: a.logger(c)})
+// logs are what a sidecar follows.
+type logs struct{ docs, totals *stream.Stream }
+
+// openLogs opens the logs that a sidecar follows, which need not be reachable.
+func openLogs(ctx context.Context, o stream.Options) (l logs, err error) {
+	o.Name = "docs"
+	if l.docs, err = stream.Open(ctx, o); err != nil {
+		return l, err
+	}
+	o.Name = stream.Totals
+	if l.totals, err = stream.Open(ctx, o); err != nil {
+		l.docs.Close()
+	}
+	return l, err
+}
+
+func (l logs) close() {
+	l.docs.Close()
+	l.totals.Close()
+}
+
+func (a *app) newSite(c *Config, from logs, data string) (*site.Site, error) {
+	s, err := site.New(site.Options{Listen: c.Listen, OpsListen: c.OpsListen, Data: data, Log: from.docs,
+		Totals: from.totals, Bus: from.totals, Groups: c.groups(), Environment: c.Environment,
+		AppVersion: c.AppVersion, Version: version(), Now: time.Now, Logger: a.logger(c)})
 	return s, freePort(err, "--listen or --ops-listen")
 }
 

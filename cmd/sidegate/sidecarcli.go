@@ -19,6 +19,10 @@ func (a *app) sidecarClients() []command {
 			names: asked(), settings: settings, run: a.check,
 			example: "  sidegate check acme sso\n  sidegate check acme ci-minutes quantity=10\n" +
 				"  sidegate check acme support value=premium\n  sidegate check acme sso min_revision=42 wait_ms=1000"},
+		{use: "consume CUSTOMER FEATURE [name=value…]", short: "Take units of a metered feature. Exit code 3 if denied",
+			names: consumed(), settings: settings, run: a.consume,
+			example: "  sidegate consume acme ci-minutes quantity=10\n" +
+				"  sidegate consume acme ci-minutes quantity=10 idempotency_key=job-1"},
 		{use: "explain CUSTOMER FEATURE [name=value…]", short: "How a decision came about",
 			names: asked(), settings: settings, run: a.explain, example: "  sidegate explain acme ci-minutes"},
 		{use: "entitlements CUSTOMER", short: "Every feature's decision", settings: settings,
@@ -37,6 +41,11 @@ func (a *app) sidecarClients() []command {
 // asked are the arguments of a check beside customer and feature.
 func asked() []string {
 	return []string{"user", "device", "environment", "version", "quantity", "value", "min_revision", "wait_ms"}
+}
+
+// consumed are the arguments of a consumption beside customer and feature.
+func consumed() []string {
+	return []string{"quantity", "user", "device", "environment", "version", "idempotency_key"}
 }
 
 // A question is what is asked whom, and how the answer is shown.
@@ -106,6 +115,11 @@ func (a *app) check(ctx context.Context, c *Config, args []string) error {
 	if err != nil {
 		return wronglyAsked(err)
 	}
+	return a.decided(c, answer)
+}
+
+// decided shows a decision, and tells by its error whether it is a denial.
+func (a *app) decided(c *Config, answer []byte) error {
 	var decision struct {
 		Allowed *bool `json:"allowed"`
 	}
@@ -119,6 +133,29 @@ func (a *app) check(ctx context.Context, c *Config, args []string) error {
 		return errDenied
 	}
 	return nil
+}
+
+func (a *app) consume(ctx context.Context, c *Config, args []string) error {
+	q := url.Values{"customer": {args[0]}, "feature": {args[1]}}
+	if err := addPairs(q, args[2:], consumed()...); err != nil {
+		return err
+	}
+	body := map[string]any{}
+	for name := range q {
+		body[name] = q.Get(name)
+		if name == "quantity" && json.Valid([]byte(q.Get(name))) {
+			body[name] = json.RawMessage(q.Get(name))
+		}
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	answer, err := c.toSidecar().do(ctx, request{"POST", "/v1/consume", bytes.NewReader(data), "application/json"})
+	if err != nil {
+		return wronglyAsked(err)
+	}
+	return a.decided(c, answer)
 }
 
 func (a *app) explain(ctx context.Context, c *Config, args []string) error {

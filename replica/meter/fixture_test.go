@@ -47,7 +47,7 @@ func (v *tin) Each(f func(string, []byte) error) error {
 var errFull = errors.New("no room")
 
 func (v *tin) Commit(accounts map[string][]byte, memories []Memory) error {
-	time.Sleep(v.slow)
+	<-time.After(v.slow)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.full {
@@ -151,14 +151,14 @@ func (d *desk) item(it *wire.LeaseItem, now int64) (ans wire.LeaseAnswer) {
 
 // A stand is a customer with one metered feature, a hub, and meters on tins.
 type stand struct {
-	*testing.T
+	testing.TB
 	world *checker.World
 	rec   checker.Record
 	desk  *desk
 }
 
 // newStand makes a customer whose plan has an allowance of calls.
-func newStand(t *testing.T, a checker.Allowance) *stand {
+func newStand(t testing.TB, a checker.Allowance) *stand {
 	t.Helper()
 	w := checker.NewWorld(checker.WorldSpec{
 		Features: []checker.Feature{{ID: 0, Key: "calls", Type: checker.Metered}},
@@ -173,7 +173,7 @@ func newStand(t *testing.T, a checker.Allowance) *stand {
 	d := &desk{now: time.Now}
 	d.book.SetTerms(ledger.Terms{Limit: a.Limit, Overdraft: a.Overdraft, Soft: a.Soft, Until: ledger.Forever},
 		ledger.Rule{Per: a.Per}, time.Now().UnixMilli())
-	return &stand{T: t, world: w, rec: rec, desk: d}
+	return &stand{TB: t, world: w, rec: rec, desk: d}
 }
 
 // open runs a meter on a tin; stop ends it in order.

@@ -73,9 +73,8 @@ func (m *Meter) report(ctx context.Context) {
 		case <-m.urge:
 			all = m.beckoned()
 		case <-tick.C:
-			if all = m.changed(); len(all) == 0 && m.o.Hub != nil {
-				group.Go(func() error { return m.tellAllTold(ctx) })
-			}
+			all = m.changed()
+			group.Go(func() error { return m.tellAllTold(ctx, len(all) == 0) })
 		}
 		for items := range m.portions(all) {
 			group.Go(func() error { return m.talk(ctx, items, exchangeTimeout) })
@@ -247,13 +246,13 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 	})
 }
 
-// tellAllTold says that everything was told, once in an epoch.
-func (m *Meter) tellAllTold(ctx context.Context) error {
+// tellAllTold says that everything was told, if it was, once in an epoch.
+func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
 	l, key := m.lease()
 	m.mu.Lock()
 	done := m.toldAll > l.Epoch
 	m.mu.Unlock()
-	if done || !m.linked.Load() {
+	if done || !was || !m.linked.Load() {
 		return nil
 	}
 	l.Items = []wire.LeaseItem{{Customer: wire.AllTold, Report: ledger.Report{Holder: l.Holder, Epoch: l.Epoch}}}

@@ -117,7 +117,8 @@ func New(o Options) (*Meter, error) {
 		o.Patience = 250 * time.Millisecond
 	}
 	m := &Meter{o: o, log: o.Logger, seed: maphash.MakeSeed(), next: newBatch(), promised: map[[16]byte]*promise{},
-		waiting: map[*account]struct{}{}, reserved: map[string]*account{}, wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
+		waiting: map[*account]struct{}{}, reserved: map[string]*account{}, wake: make(chan struct{}, 1),
+		urge:     make(chan struct{}, 1),
 		identity: o.Vault.Identity()}
 	m.clock.now = o.Now
 	for i := range m.shards {

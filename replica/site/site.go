@@ -31,6 +31,8 @@ import (
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/disk"
 	"github.com/sidegate/sidegate/replica/follow"
+	"github.com/sidegate/sidegate/replica/meter"
+	"github.com/sidegate/sidegate/replica/vault"
 )
 
 // Options say what a sidecar follows and where it answers.
@@ -39,6 +41,9 @@ type Options struct {
 	OpsListen   string      // probes and metrics: host:port
 	Data        string      // directory of the snapshot; empty: none is kept
 	Log         replica.Log // it need not be reachable
+	Totals      replica.Log // what others used; nil: nobody tells
+	Bus         Bus         // to a hub; nil: there is none, and no rights to hard limits
+	VaultKey    []byte      // encrypts what is counted on disk; nil: nothing does
 	Groups      []string    // of customers; nil: all
 	Environment string      // for checks that name none
 	AppVersion  string      // for checks that name none
@@ -52,6 +57,8 @@ type Site struct {
 	o        Options
 	store    *disk.Store // nil: nothing is kept
 	follower *follow.Follower
+	vault    *vault.Vault // nil: nothing is counted
+	meter    *meter.Meter // nil: nothing is counted
 	servers  [2]*fasthttp.Server
 	nets     [2]net.Listener
 }
@@ -95,8 +102,15 @@ func (s *Site) open() error {
 		}
 	}
 	s.follower = follow.New(o)
-	api, err := httpapi.New(httpapi.Options{Source: s.follower, Now: s.o.Now, Environment: s.o.Environment,
-		AppVersion: s.o.AppVersion, Version: s.o.Version})
+	if err := s.openMeter(); err != nil {
+		return err
+	}
+	to := httpapi.Options{Source: s.follower, Now: s.o.Now, Environment: s.o.Environment, AppVersion: s.o.AppVersion,
+		Version: s.o.Version}
+	if s.meter != nil {
+		to.Meter = s.meter
+	}
+	api, err := httpapi.New(to)
 	if err != nil {
 		return err
 	}
@@ -158,12 +172,22 @@ func (s *Site) Revision() uint64 { return s.follower.Index().Load().Revision() }
 func (s *Site) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follow(ctx) })
+	served, noMore := context.WithCancel(context.WithoutCancel(ctx))
+	var servers errgroup.Group
 	for i := range s.servers {
 		group.Go(func() error { return s.servers[i].Serve(s.nets[i]) })
-		group.Go(func() error {
+		servers.Go(func() error {
 			<-ctx.Done()
 			return s.end(context.WithoutCancel(ctx), i)
 		})
+	}
+	group.Go(func() error {
+		defer noMore()
+		return servers.Wait()
+	})
+	if s.meter != nil {
+		group.Go(func() error { return s.count(ctx) })
+		group.Go(func() error { return errors.Join(s.meter.Run(served), s.vault.Close()) }) // the last to end
 	}
 	return group.Wait()
 }
@@ -198,8 +222,12 @@ func (s *Site) close() error {
 			_ = l.Close()
 		}
 	}
-	if s.store == nil {
-		return nil
+	var err error
+	if s.vault != nil {
+		err = s.vault.Close()
 	}
-	return s.store.Close()
+	if s.store != nil {
+		err = errors.Join(err, s.store.Close())
+	}
+	return err
 }

@@ -49,8 +49,9 @@ func start(t *testing.T, o Options) (s *Site, stop func()) {
 // fill writes a catalogue and a customer.
 func fill(t *testing.T, log replica.Log) {
 	t.Helper()
-	c := catalog.Catalogue{Features: map[string]catalog.Feature{"sso": {Type: "boolean"}},
-		Plans: map[string]catalog.Plan{"team": {Allow: map[string]catalog.Allowance{"sso": {Value: []byte("true")}}}}}
+	c := catalog.Catalogue{Features: map[string]catalog.Feature{"sso": {Type: "boolean"}, "calls": {Type: "metered"}},
+		Plans: map[string]catalog.Plan{"team": {Allow: map[string]catalog.Allowance{"sso": {Value: []byte("true")},
+			"calls": {Limit: 100, Per: "month", Mode: "soft"}}}}}
 	cu := catalog.Customer{ID: "acme", Subscriptions: map[string]catalog.Subscription{"main": {Plan: "team",
 		StartsAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}}
 	if _, err := log.Put(t.Context(), replica.CommandID{1},
@@ -195,5 +196,29 @@ func TestAnEndBeforeTheBeginningIsAnEnd(t *testing.T) {
 		if err := s.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestWhatWasConsumedSurvivesARestartWithoutAHub(t *testing.T) {
+	log, dir := replica.NewMemory(), t.TempDir()
+	fill(t, log)
+	body := `{"customer":"acme","feature":"calls","quantity":7,"idempotency_key":"k"}`
+	for _, want := range []string{`"used":7,"remaining":93`, `"replayed":true`} {
+		s, stop := start(t, Options{Listen: "127.0.0.1:0", Data: dir, Log: log})
+		<-s.Ready()
+		resp, err := http.Post("http://"+s.Addrs().Check+"/v1/consume", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
+		_ = resp.Body.Close()
+		check := get(t, http.DefaultClient, s.Addrs().Check+"/v1/check?customer=acme&feature=calls")
+		if !strings.Contains(check, `"used":7,"remaining":93`) {
+			t.Errorf("got %s", check)
+		}
+		stop()
 	}
 }

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestRealProcessesCount is a newcomer's way with dev, and a hard limit under kill -9.
+func TestRealProcessesCount(t *testing.T) {
+	w := build(t)
+	for name, test := range map[string]func(*testing.T, *workshop){
+		"a newcomer meets the limit, and a grant moves it":            meetsTheLimit,
+		"sidecars that are killed keep to the limit and lose no unit": killedSidecarsKeepToTheLimit,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, w) })
+	}
+}
+
+func meetsTheLimit(t *testing.T, w *workshop) {
+	p := w.run(t, anywhere("dev")...)
+	at, beside := "--hub="+p.ready["hub"], "--sidecar="+p.ready["check"]
+	take := func(code int, quantity string) outcome {
+		return w.must(t, code, "consume", "acme", "ci-minutes", "quantity="+quantity, beside)
+	}
+	limit := w.must(t, 0, "check", "acme", "ci-minutes", beside).doc["limit"].(float64)
+	if first := take(0, fmt.Sprintf("%.0f", limit-1)); first.doc["remaining"] != 1.0 || first.doc["consumed"] != limit-1 {
+		t.Errorf("got %s", first.text)
+	}
+	denied := take(exitDenied, "2")
+	if denied.doc["reason"] != "limit_reached" || denied.doc["resets_at"] == nil || denied.doc["consumed"] != 0.0 {
+		t.Errorf("beyond the limit: got %s", denied.text)
+	}
+	take(0, "1")
+	w.must(t, 0, "grant", "put", "acme", "top-up", "feature=ci-minutes", "amount=50", at)
+	eventually(t, "the grant can be spent", func() bool {
+		return w.cli(t, "consume", "acme", "ci-minutes", "quantity=20", beside).code == 0
+	})
+	check := w.must(t, 0, "check", "acme", "ci-minutes", beside)
+	if check.doc["used"] != limit+20 || check.doc["remaining"] != 30.0 {
+		t.Errorf("after the grant: got %s", check.text)
+	}
+	eventually(t, "the hub has it all", func() bool {
+		used := w.must(t, 0, "customer", "usage", "acme", "feature=ci-minutes", at).doc["usage"].([]any)
+		return len(used) == 1 && used[0].(map[string]any)["used"] == limit+20
+	})
+	p.stop()
+}
+
+// A spender consumes one unit after the other at a sidecar, and counts what it was told.
+type spender struct {
+	*workshop
+	used     atomic.Int64
+	revision string // that a sidecar must know first
+	stop     chan struct{}
+}
+
+// spend consumes until told to stop; a sidecar that is gone is asked again.
+func (s *spender) spend(address func() string) {
+	body := []byte(`{"customer":"acme","feature":"ai-credits"}`)
+	for {
+		select {
+		case <-s.stop:
+			return
+		default:
+		}
+		resp, err := http.Post(address()+"/v1/consume", "application/json", bytes.NewReader(body))
+		if err != nil {
+			continue
+		}
+		var doc struct{ Consumed int64 }
+		if json.NewDecoder(resp.Body).Decode(&doc) == nil {
+			s.used.Add(doc.Consumed)
+		}
+		_ = resp.Body.Close()
+	}
+}
+
+func killedSidecarsKeepToTheLimit(t *testing.T, w *workshop) {
+	const limit, sidecars = 20_000, 3
+	nats, url := w.broker(t, "-1")
+	hub := w.run(t, anywhere("hub", "--nats", url)...)
+	at := "--hub=" + hub.ready["hub"]
+	w.must(t, 0, "catalog", "apply", "../../bench/world/forge.yaml", at)
+	w.must(t, 0, "customer", "put", "acme", at)
+	revision := w.must(t, 0, "subscription", "put", "acme", "main", "plan=team",
+		fmt.Sprintf(`overrides={"ai-credits":{"limit":%d,"per":"year"}}`, limit), at).revision()
+	s := spender{workshop: w, revision: revision, stop: make(chan struct{})}
+	var group sync.WaitGroup
+	for i := range sidecars {
+		args := anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, fmt.Sprint("count", i)))
+		group.Go(func() { s.beside(t, args) })
+	}
+	eventually(t, "the limit is reached", func() bool { return s.used.Load() >= limit*98/100 })
+	close(s.stop)
+	group.Wait()
+	usage := w.must(t, 0, "customer", "usage", "acme", at).doc["usage"].([]any)[0].(map[string]any)
+	if told := float64(s.used.Load()); told > limit || usage["used"].(float64) > limit || usage["used"].(float64) < told {
+		t.Errorf("callers were told of %v, the hub has %v", told, usage)
+	}
+	hub.stop()
+	nats.kill()
+}
+
+// beside runs a sidecar that is killed again and again while a spender uses it.
+func (s *spender) beside(t *testing.T, args []string) {
+	var address atomic.Pointer[string]
+	begin := func() *process {
+		p := s.run(t, args...)
+		check := p.ready["check"]
+		address.Store(&check)
+		return p
+	}
+	p := begin()
+	s.must(t, 0, "explain", "acme", "ai-credits", "min_revision="+s.revision, "wait_ms=20000", "--sidecar",
+		*address.Load())
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() { s.spend(func() string { return *address.Load() }) })
+	}
+	tick := time.NewTicker(400 * time.Millisecond)
+	defer tick.Stop()
+	for running := true; running; {
+		select {
+		case <-s.stop:
+			running = false
+		case <-tick.C:
+			p.kill()
+			p = begin()
+		}
+	}
+	group.Wait()
+	p.stop() // it reports for the last time
+}

@@ -1,0 +1,100 @@
+package site
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"fmt"
+	"path/filepath"
+
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/replica/meter"
+	"github.com/sidegate/sidegate/replica/vault"
+	"github.com/sidegate/sidegate/sync/wire"
+)
+
+// A Bus takes requests to a hub and brings the answers.
+type Bus interface {
+	// Ask waits for an answer until ctx ends. An error does not say whether the request was taken.
+	Ask(ctx context.Context, subject string, data []byte) ([]byte, error)
+}
+
+// vaultDir is where a sidecar's data directory has what cannot be fetched again.
+const vaultDir = "vault"
+
+// openMeter opens the vault and what counts with it. Without a directory nothing is counted.
+func (s *Site) openMeter() error {
+	if s.o.Data == "" {
+		return nil
+	}
+	v, err := vault.Open(vault.Options{Dir: filepath.Join(s.o.Data, vaultDir), Key: s.o.VaultKey, Now: s.o.Now,
+		Logger: s.o.Logger})
+	if err != nil {
+		return err
+	}
+	s.vault = v
+	if loss, lost := v.Lost(); lost {
+		s.o.Logger.Error("the vault was lost: this sidecar counts under another name, and what it had not reported is gone",
+			"holder", loss.ID.String(), "why", loss.Why, "kept_in", loss.KeptIn,
+			"remedy", "fence the old holder at the hub: sidegate fleet fence "+loss.ID.String())
+	}
+	o := meter.Options{Vault: safe{v}, Now: s.o.Now, Logger: s.o.Logger}
+	if s.o.Bus != nil {
+		o.Hub = line{s.o.Bus}
+	}
+	s.meter, err = meter.New(o)
+	return err
+}
+
+// count counts until ctx ends, and is told what others count.
+func (s *Site) count(ctx context.Context) error {
+	if s.o.Totals != nil {
+		s.meter.Follow(ctx, s.o.Totals, replica.Filter{Groups: s.o.Groups})
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// A safe is a vault as a meter sees it.
+type safe struct{ *vault.Vault }
+
+func (s safe) Identity() meter.Identity {
+	id := s.Vault.Identity()
+	return meter.Identity{Holder: ledger.HolderID(id.ID), Key: id.Private, Incarnation: id.Incarnation,
+		Nonce: binary.LittleEndian.Uint64(id.Nonce[:])}
+}
+
+func (s safe) Each(f func(string, []byte) error) error { return s.Accounts(s.Vault.Identity().ID, f) }
+
+func (s safe) Commit(accounts map[string][]byte, memories []meter.Memory) error {
+	b := vault.Batch{Accounts: accounts}
+	for _, m := range memories {
+		b.Memories = append(b.Memories, vault.Memory{Hash: m.Key, Payload: m.Payload, Answer: m.Answer, At: m.At})
+	}
+	return s.Vault.Commit(b)
+}
+
+func (s safe) Find(key [16]byte) (meter.Memory, bool, error) {
+	m, ok, err := s.Recall(key)
+	return meter.Memory{Key: m.Hash, Payload: m.Payload, Answer: m.Answer, At: m.At}, ok, err
+}
+
+func (s safe) Renew(why string, accounts map[string][]byte) error {
+	return s.Vault.Commit(vault.Batch{Renew: why, Accounts: accounts})
+}
+
+// A line is a bus as a meter sees it.
+type line struct{ bus Bus }
+
+func (l line) Exchange(ctx context.Context, lease *wire.Lease, key ed25519.PrivateKey) (*wire.LeaseReply, error) {
+	data, err := l.bus.Ask(ctx, wire.LeaseSubject, wire.AppendLease(nil, lease, key))
+	if err != nil {
+		return nil, err
+	}
+	reply, err := wire.DecodeLeaseReply(data)
+	if err != nil {
+		return nil, fmt.Errorf("a hub's answer: %w", err)
+	}
+	return reply, nil
+}
