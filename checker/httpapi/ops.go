@@ -192,11 +192,11 @@ type alarmReport struct {
 // usageState is how counting stands.
 type usageState struct {
 	Holder     string     `json:"holder"`
-	Linked     bool       `json:"linked"`                // the last exchange with a hub succeeded
-	Accounts   int        `json:"accounts"`              // customers times features that are counted here
-	RightsHeld int64      `json:"rights_held"`           // units of hard limits that can be consumed without the hub
-	Unreported int        `json:"unreported"`            // accounts of which the hub does not know everything
-	ReportedAt *time.Time `json:"reported_at,omitempty"` // of the last exchange that succeeded
+	Linked     bool       `json:"linked"`      // the last exchange with a hub succeeded
+	Accounts   int        `json:"accounts"`    // customers times features that are counted here
+	RightsHeld int64      `json:"rights_held"` // units of hard limits that can be consumed without the hub
+	Unreported int        `json:"unreported"`  // accounts of which the hub does not know everything
+	ReportedAt *time.Time `json:"reported_at"` // of the last exchange that succeeded; null: none yet
 }
 
 func newUsageState(s meter.Status) *usageState {

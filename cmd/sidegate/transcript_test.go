@@ -231,13 +231,16 @@ func (s *shell) expand(line string) string {
 func (s *shell) mask(out string) string {
 	out = strings.ReplaceAll(out, s.dir, "$DIR")
 	for _, m := range []struct{ pattern, with string }{
-		{`\b20[0-8]\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "YYYY-MM-DDThh:mm:ssZ"},
+		{`\b20[0-8]\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`, "YYYY-MM-DDThh:mm:ssZ"},
 		{`127\.0\.0\.1:\d{5}\b`, "127.0.0.1:NNNNN"},
 		{`sg_[\w-]{43}`, "sg_SECRET"},
 		{`((?:^|[ ."\n])(?:revision|age_ms|hub_head|applied_revision)(?:":| +))\d+`, "${1}N"},
 		{`(created(?:":| +))\d{10,}`, "${1}N"},
 		{`((?:newest|older|dropped) +\d+ +)\d+`, "${1}N"},
+		{`(usage.linked +|"linked":)(true|false)(,"acc|\n)`, "${1}LINKED${3}"},
+		{`(reported_at(?:":| +))(-|null|"?YYYY-MM-DDThh:mm:ssZ"?)`, "${1}TIME"},
 		{`(nonce(?:":"| +))\w+`, "${1}NONCE"},
+		{`(holder(?:":"| +))[0-9a-f]{32}`, "${1}HOLDER"},
 		{`((?:digest.state +)|"state":")\w+`, "${1}STATE"},
 		{`go1\.[\w.]+`, "GOVERSION"},
 		{`cursor=[\w-]+`, "cursor=CURSOR"},

@@ -22,8 +22,8 @@ func verdict(n catalog.Node) string {
 // decisionRows are a decision: the verdict with its reason first, then what is known beyond "nothing yet".
 func decisionRows(n catalog.Node) []row {
 	out := []row{{verdict(n), word(n, "reason")}}
-	for _, r := range rows(n, "", "allowed", "reason", "steps", "propagation") {
-		nothing := r[1] == "0" && slices.Contains([]string{"overage", "held", "unseen_max", "usage_age_ms"}, r[0]) ||
+	for _, r := range rows(n, "", "allowed", "reason", "steps", "propagation", "usage_age_ms") {
+		nothing := r[1] == "0" && slices.Contains([]string{"overage", "held", "unseen_max"}, r[0]) ||
 			r[1] == "false" && r[0] == "over_limit" || r[1] == "-"
 		if !nothing {
 			out = append(out, r)

@@ -25,6 +25,8 @@ const (
 	// most is how many accounts one exchange is about, and atOnce how many exchanges are under way.
 	most   = 512
 	atOnce = 4
+	// liveEvery is how often an idle holder shows that it lives, in milliseconds.
+	liveEvery = 15_000
 	// exchangeTimeout is how long a hub may take to answer.
 	exchangeTimeout = 5 * time.Second
 )
@@ -195,11 +197,7 @@ func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) e
 		m.unanswered(items, reply, err)
 		return nil
 	}
-	if !m.linked.Swap(true) {
-		m.log.Info("the hub takes usage in and grants rights")
-	}
-	m.reported.Store(m.clock.read())
-	m.note(reply)
+	m.answered(reply)
 	lost := ""
 	for i := range items {
 		if code := m.apply(&items[i], &reply.Items[i], reply.Epoch); code != "" {
@@ -246,24 +244,38 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 	})
 }
 
-// tellAllTold says that everything was told, if it was, once in an epoch.
+// tellAllTold says that everything was told, if it was: once in an epoch, at first so that the fleet knows the holder,
+// and from time to time so that it is known to live.
 func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
 	l, key := m.lease()
 	m.mu.Lock()
-	done := m.toldAll > l.Epoch
+	done := m.toldAll > l.Epoch && l.Sent-m.reported.Load() < liveEvery
 	m.mu.Unlock()
-	if done || !was || !m.linked.Load() {
+	if done || !was || m.o.Hub == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
 	l.Items = []wire.LeaseItem{{Customer: wire.AllTold, Report: ledger.Report{Holder: l.Holder, Epoch: l.Epoch}}}
 	reply, err := m.o.Hub.Exchange(ctx, l, key)
-	if err == nil && reply.Code == "" {
-		m.note(reply)
-		m.mu.Lock()
-		m.toldAll = l.Epoch + 1
-		m.mu.Unlock()
+	if err != nil || reply.Code != "" {
+		m.unanswered(nil, reply, err)
+		return nil
 	}
+	m.answered(reply)
+	m.mu.Lock()
+	m.toldAll = l.Epoch + 1
+	m.mu.Unlock()
 	return nil
+}
+
+// answered notes that a hub is there.
+func (m *Meter) answered(reply *wire.LeaseReply) {
+	if !m.linked.Swap(true) {
+		m.log.Info("the hub takes usage in and grants rights")
+	}
+	m.reported.Store(m.clock.read())
+	m.note(reply)
 }
 
 // unanswered lets those who wait know that nothing came.
