@@ -1,11 +1,16 @@
 package site
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
@@ -43,8 +48,57 @@ func (s *Site) openMeter() error {
 	if s.o.Bus != nil {
 		o.Hub = line{s.o.Bus}
 	}
-	s.meter, err = meter.New(o)
-	return err
+	if s.meter, err = meter.New(o); err != nil {
+		return err
+	}
+	s.recall()
+	return nil
+}
+
+// totalsFile is where a data directory has what others used, in case there is no hub at the next start.
+const totalsFile = "TOTALS"
+
+// keepEvery is how often totals are written down.
+const keepEvery = time.Minute
+
+// recall reads what others used when this sidecar was last told.
+func (s *Site) recall() {
+	data, err := os.ReadFile(filepath.Join(s.o.Data, totalsFile))
+	if err == nil {
+		err = s.meter.Recall(data)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.o.Logger.Warn("what others used is not known until a hub tells", "why", err)
+	}
+}
+
+// keep writes totals down from time to time, and when ctx ends. What is lost is told again.
+func (s *Site) keep(ctx context.Context) error {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	var kept []byte
+	for ending := false; !ending; {
+		select {
+		case <-ctx.Done():
+			ending = true
+		case <-tick.C:
+		}
+		data := s.meter.Totals()
+		if data == nil || bytes.Equal(data, kept) {
+			continue
+		}
+		path := filepath.Join(s.o.Data, totalsFile)
+		err := os.WriteFile(path+".new", data, 0o600)
+		if err == nil {
+			err = os.Rename(path+".new", path)
+		}
+		if err != nil {
+			s.o.Logger.Warn("what others used cannot be written down; a restart without a hub will not know it", "why", err)
+			continue
+		}
+		kept = data
+	}
+	return nil
 }
 
 // count counts until ctx ends, and is told what others count.
@@ -52,7 +106,6 @@ func (s *Site) count(ctx context.Context) error {
 	if s.o.Totals != nil {
 		s.meter.Follow(ctx, s.o.Totals, replica.Filter{Groups: s.o.Groups})
 	}
-	<-ctx.Done()
 	return nil
 }
 
