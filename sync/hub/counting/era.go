@@ -125,27 +125,30 @@ func (a *era) begin(ctx context.Context) error {
 
 // check compares the log with what the document says of it, and with how far it is known to have gone.
 func (a *era) check(ctx context.Context) error {
-	reached := a.c.shelf.head()
+	reached := a.c.shelf.furthest()
 	lineage, head, err := a.c.o.Books.Head(ctx)
 	if err != nil {
 		return err
 	}
 	d, rev, err := a.read(ctx)
-	if err == nil && head < reached {
-		a.c.shelf.restart(head)
-	}
-	switch known := a.load(); {
+	known := a.load()
+	switch {
 	case err != nil:
 		return err
 	case rev == 0 && known.Epoch == 0 && known.Lineage == (replica.Lineage{}):
 		return a.write(ctx, epochDoc{Lineage: lineage}, 0)
 	case rev == 0, d.Lineage != lineage, d.Epoch < known.Epoch:
-		return a.raise(ctx, loss{from: max(d.Epoch, known.Epoch), why: "the log of books is another one"})
+		err = a.raise(ctx, loss{from: max(d.Epoch, known.Epoch), why: "the log of books is another one"})
 	case head < reached:
-		return a.raise(ctx, loss{from: d.Epoch, rev: reached, why: "the log of books has lost its end"})
+		err = a.raise(ctx, loss{from: d.Epoch, rev: reached, why: "the log of books has lost its end"})
+	default:
+		a.store(d, rev)
+		return nil
 	}
-	a.store(d, rev)
-	return nil
+	if err == nil {
+		a.c.shelf.restart(head)
+	}
+	return err
 }
 
 // A loss is how it was noticed that the books lack something.

@@ -255,6 +255,7 @@ func (c *Counter) put(ctx context.Context, puts []replica.Put) (uint64, error) {
 		c.Stats.Conflicts.Add(1)
 	}
 	if err == nil {
+		c.shelf.reach(rev)
 		c.Stats.Entries.Add(1)
 	}
 	return rev, err

@@ -27,6 +27,7 @@ type shelf struct {
 	mu      sync.RWMutex
 	books   *btree.Map[string, slot] // by key
 	rev     uint64                   // of everything that is known
+	reached uint64                   // the last revision that there is known to be, or to have been
 	gate    uint64                   // revision of the gate; 0: there is none
 	whole   bool                     // what is not here was not there at rev
 	resets  int
@@ -69,7 +70,7 @@ func (c *Counter) Published(rev uint64) { c.shelf.publish(rev) }
 func (s *shelf) publish(rev uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rev, s.whole = max(s.rev, rev), true
+	s.rev, s.reached, s.whole = max(s.rev, rev), max(s.reached, rev), true
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -78,7 +79,21 @@ func (s *shelf) publish(rev uint64) {
 func (s *shelf) restart(rev uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rev = rev
+	s.rev, s.reached = min(s.rev, rev), rev
+}
+
+// reach notes a revision that this hub wrote.
+func (s *shelf) reach(rev uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reached = max(s.reached, rev)
+}
+
+// furthest is the last revision that there is known to be, or to have been.
+func (s *shelf) furthest() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.reached
 }
 
 // wait returns once everything up to a revision is known.

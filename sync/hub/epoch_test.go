@@ -1,0 +1,97 @@
+package hub_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/hub"
+	"github.com/sidegate/sidegate/sync/wire"
+)
+
+// tellAll tells everything that a holder has, and that it is all.
+func (h *holder) tellAll() {
+	h.t.Helper()
+	for name := range h.accounts {
+		h.send(h.item(name[0], name[1], -1))
+	}
+	h.send(wire.LeaseItem{Customer: wire.AllTold, Report: ledger.Report{Forgot: -1}})
+}
+
+// until asks again until it is so.
+func until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !so(); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not after 10 s: %s", what)
+		}
+	}
+}
+
+func TestBooksThatWereRolledBackLearnBeforeTheyGrant(t *testing.T) {
+	bus, books := &wires{}, replica.NewMemory()
+	b := newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
+	b.stock()
+	x, y, z := b.holder(bus), b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 40)
+	y.ask("acme", "calls", 30)
+	z.send() // it never counts acme's calls
+	_, head, err := books.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.ask("acme", "calls", 60)
+	x.use("acme", "calls", 55)
+	b.usage("acme", "") // the hub has seen it
+	books.RollBack(head)
+	until(t, "the epoch is raised", func() bool { return b.ok("GET /v1/fleet", "")["epoch"] == 1.0 })
+	if y.ask("acme", "calls", 60); y.free("acme", "calls") != 30 {
+		t.Fatalf("%d are held, want no more than before", y.free("acme", "calls"))
+	}
+	b.clock.Add(61_000)
+	for _, h := range []*holder{y, z} {
+		h.send() // hears of the epoch
+		h.tellAll()
+	}
+	if a := y.ask("acme", "calls", 60); a.Denied != ledger.CodeLearning || y.free("acme", "calls") != 30 {
+		t.Fatalf("got %+v, want nothing while a holder has not told", a)
+	}
+	x.send()
+	x.tellAll()
+	y.ask("acme", "calls", 60)
+	if got := y.free("acme", "calls"); got != 40 {
+		t.Errorf("%d are held, want the 40 beside the other's 60", got)
+	}
+	if u := b.usage("acme", "")[0]; u["used"] != 55.0 {
+		t.Errorf("got %v, want what was used and lost", u)
+	}
+}
+
+func TestBooksThatWereMadeAnewLearnFromTheirHolders(t *testing.T) {
+	bus, docs := &wires{}, replica.NewMemory()
+	b := newBenchWith(t, hub.Options{Docs: docs, Books: replica.NewMemory(), Bus: bus})
+	b.stock()
+	x := b.holder(bus)
+	x.ask("acme", "calls", 80)
+	other := &wires{}
+	anew := newBenchWith(t, hub.Options{Docs: docs, Books: replica.NewMemory(), Bus: other})
+	x.bus = other
+	x.seen = 1 << 20
+	y := anew.holder(other)
+	x.send()
+	if x.epoch != 1 {
+		t.Fatalf("the epoch is %d, want the loss noticed", x.epoch)
+	}
+	y.ask("acme", "calls", 100)
+	if got := y.free("acme", "calls"); got != 0 {
+		t.Errorf("%d are held before anybody told", got)
+	}
+	anew.clock.Add(61_000)
+	x.tellAll()
+	y.tellAll()
+	y.ask("acme", "calls", 100)
+	if got := y.free("acme", "calls"); got != 20 {
+		t.Errorf("%d are held, want the 20 beside the other's 80", got)
+	}
+}

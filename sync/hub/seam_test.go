@@ -1,0 +1,95 @@
+package hub_test
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/sync/hub"
+	"github.com/sidegate/sidegate/sync/stream"
+)
+
+// A seam is a log as one hub sees it: behind as long as it is held, and with something done before each write.
+type seam struct {
+	replica.Log
+	mu     sync.Mutex
+	held   chan struct{} // closed when tails go on; nil: they do
+	before func(puts []replica.Put) error
+}
+
+// hold keeps everything new from the hub until the answer is called.
+func (s *seam) hold() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := make(chan struct{})
+	s.held = held
+	return sync.OnceFunc(func() { close(held) })
+}
+
+// beforePut sets what is done before each write.
+func (s *seam) beforePut(do func(puts []replica.Put) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = do
+}
+
+func (s *seam) Tail(ctx context.Context, l replica.Lineage, from uint64, f replica.Filter,
+) iter.Seq2[replica.Entry, error] {
+	return func(yield func(replica.Entry, error) bool) {
+		for e, err := range s.Log.Tail(ctx, l, from, f) {
+			s.mu.Lock()
+			held := s.held
+			s.mu.Unlock()
+			if held != nil {
+				select {
+				case <-held:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s *seam) Put(ctx context.Context, id replica.CommandID, puts ...replica.Put) (uint64, error) {
+	s.mu.Lock()
+	before := s.before
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(puts); err != nil {
+			return 0, err
+		}
+	}
+	return s.Log.Put(ctx, id, puts...)
+}
+
+// A vantage is a hub with its own view of the logs, and its own bus.
+type vantage struct {
+	*bench
+	docs, books *seam
+	bus         *wires
+}
+
+// vantages are two hubs on one NATS, stocked.
+func vantages(t *testing.T) (a, b *vantage) {
+	t.Helper()
+	logs := natsLogs(t)
+	var now func() time.Time
+	next := func() *vantage {
+		v := &vantage{docs: &seam{Log: logs["docs"]}, books: &seam{Log: logs["books"]}, bus: &wires{}}
+		v.bench = newBenchWith(t, hub.Options{Docs: v.docs, Books: v.books, Totals: logs[stream.Totals], Bus: v.bus,
+			Now: now})
+		now = v.time
+		return v
+	}
+	a, b = next(), next()
+	b.clock = a.clock
+	a.stock()
+	return a, b
+}
