@@ -9,7 +9,9 @@ import (
 	"github.com/sidegate/sidegate/checker"
 )
 
-func TestWhatOthersUsedIsKnownAfterARestartWithoutAHub(t *testing.T) { synctest.Test(t, whatOthersUsed) }
+func TestWhatOthersUsedIsKnownAfterARestartWithoutAHub(t *testing.T) {
+	synctest.Test(t, whatOthersUsed)
+}
 
 func whatOthersUsed(t *testing.T) {
 	s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Soft: true}), newTin(1)
