@@ -242,9 +242,13 @@ func (a *Account) GiveBackStanding(keep int64) {
 	}
 }
 
-// Tidy releases what is void: rights of periods that ended and of grants that expired, and reservations that ran out.
+// Tidy releases what is void: rights of periods that ended and of grants that expired, standing rights that are over,
+// for they count until they are given back, and reservations that ran out.
 func (a *Account) Tidy(now int64) {
 	a.expire(now)
+	if now >= a.Standing.Until {
+		a.GiveBackStanding(0)
+	}
 	for i := range a.Entries {
 		if e := &a.Entries[i]; e.Source.backed() && !a.valid(e, now) && e.free() > 0 {
 			e.Released += e.free()

@@ -140,8 +140,8 @@ func (b *Book) order(p *Period, now int64) []spring {
 	return append(list, spring{Source: own, room: max(0, over)})
 }
 
-// left is what of the limit is neither taken nor paid for otherwise, nor has moved into the next period; below 0 if more
-// is taken. A hub whose clock is behind another's still grants when that one has let the rest move.
+// left is what of the limit is neither taken nor paid for otherwise, nor has moved into the next period; below 0 if
+// more is taken. A hub whose clock is behind another's still grants when that one has let the rest move.
 func (p *Period) left(next *Period) int64 {
 	left := p.Terms.Limit - p.taken()
 	for _, c := range p.Charges {

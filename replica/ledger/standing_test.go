@@ -12,9 +12,8 @@ func TestStandingRightsThatEndedAreGrantedAnew(t *testing.T) {
 		sc.ask(ann, &x, Ask{Standing: 8, Until: 9 * hour}, now)
 		sc.want("again", x.Standing.of(5*hour), 0)
 	}
-	x.GiveBackStanding(1)
-	sc.ask(ann, &x, Ask{Standing: 6, Until: 9 * hour}, 3*hour+6)
-	sc.ask(ann, &x, Ask{Standing: 6, Until: 9 * hour}, 3*hour+7)
+	x.Tidy(3 * hour)
+	sc.ask(ann, &x, Ask{Standing: 6 + 6, Until: 9 * hour}, 3*hour+6)
 	sc.want("as many as there is room for", x.Standing.of(5*hour), 1)
 }
 
@@ -63,4 +62,39 @@ func TestWhatStandsIsNotSpentInTwoCalendarsAtOnce(t *testing.T) {
 	x.Entries = nil
 	x.Open(Span{5 * hour, 6 * hour})
 	sc.want("of a period that is not reported any more", x.Free(Span{5 * hour, 6 * hour}, 5*hour), 0)
+}
+
+func TestWhatStandsForTheDestroyedIsFree(t *testing.T) {
+	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
+	sc.ask(ann, &x, Ask{Standing: 6, Until: 9 * hour}, 5)
+	sc.b.Fence(ann, true)
+	sc.ask(bob, &y, Ask{Standing: 10, Until: 9 * hour}, 6)
+	sc.want("another's", y.Standing.Granted, 10)
+}
+
+func TestTheMostThatMayStandCountsWhatStoodBefore(t *testing.T) {
+	h := Holder{Forgot: -1, Standing: Standing{Granted: 2, From: 3 * hour, Until: 9 * hour},
+		Before: []Tier{{0, 4 * hour, 5}, {0, 3 * hour, 7}}}
+	sc := scene{T: t}
+	sc.want("of periods in which both may be", h.most(3*hour), 5)
+	sc.want("later", h.most(4*hour), 2)
+	sc.want("when all is over", h.most(9*hour), 0)
+}
+
+func TestARaiseLeavesNoPeriodInBetweenWithoutRights(t *testing.T) {
+	for name, ahead := range map[string]int64{"asked for in the open period": 0, "asked for in the next": hour} {
+		sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
+		sc.ask(ann, &x, Ask{Standing: 2, Until: 9 * hour}, 5)
+		sc.ask(bob, &y, Ask{}, hour+5)
+		sc.b.open(sc.b.Calendar.At(2*hour), hour+5) // another asked early
+		w, no := sc.b.Grant(Ask{Holder: ann, Period: hour + ahead, Standing: 5, Until: 9 * hour}, hour+6)
+		if no != nil || x.Take(w) != nil {
+			t.Fatal(name, no)
+		}
+		for _, s := range []Span{{hour, 2 * hour}, {2 * hour, 3 * hour}} {
+			sc.want(name, x.Free(s, hour+7), 2)
+		}
+		x.Open(Span{3 * hour, 4 * hour})
+		sc.want(name+", later", x.Free(Span{3 * hour, 4 * hour}, hour+7), 5)
+	}
 }

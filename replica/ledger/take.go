@@ -31,10 +31,29 @@ func (a *Account) Take(w Award) *Refusal {
 		}
 	}
 	a.know(w.Span, w.Lines)
+	if w.Standing.From > a.Standing.From {
+		a.bridge(w.Span, w.Standing.From)
+	}
 	a.Standing.Granted = max(a.Standing.Granted, w.Standing.Granted)
 	a.Standing.From = max(a.Standing.From, w.Standing.From)
 	a.Standing.Until = max(a.Standing.Until, w.Standing.Until)
 	return nil
+}
+
+// mostBridged is how many periods are begun at most because standing rights were raised.
+const mostBridged = 4
+
+// bridge begins the periods around an award's in which rights stand that the raise no longer speaks of.
+func (a *Account) bridge(s Span, from int64) {
+	t := s.Start - 1
+	for range mostBridged {
+		s = a.Calendar.At(t)
+		if s.Start >= from || s.End <= t {
+			return
+		}
+		a.Open(s)
+		t = s.End
+	}
 }
 
 // Adopt begins another epoch: from now on nothing is taken that an older one granted, and so the next report tells all
