@@ -4,9 +4,10 @@ GO      ?= go
 BUILD   := build
 FUZZ    ?= 5s
 SOAK    ?= 5m
+PLANT   ?= first
 RESULTS := bench/results
 
-.PHONY: run build test check fuzz bench soak clean
+.PHONY: run build test check fuzz bench soak plant clean
 
 run: build ## build, and start everything on this machine
 	./$(BUILD)/sidegate dev
@@ -43,10 +44,15 @@ bench: build ## every figure of the README, into bench/results
 	@$(call keep,$(GO) test -run '^$$' -bench 'Decide|Handler|Held|Scale' -count 5 ./checker ./checker/httpapi ./checker/index ./bench,core.txt)
 	@$(call keep,./$(BUILD)/sidegate bench all --json $(RESULTS)/bench.json,bench.txt)
 
-soak: build ## long campaigns: ten million cases against the oracle, every fuzz target for SOAK
+soak: build ## long campaigns: the oracle's ten million cases, a million histories of counting, each fuzz target for SOAK
 	mkdir -p $(RESULTS)
 	@$(call keep,SIDEGATE_ORACLE_CASES=10000000 $(GO) test -v -timeout 3h -run Oracle ./checker/catalog,oracle.txt)
+	@$(call keep,SIDEGATE_EXPLORE=deep SIDEGATE_HISTORIES=1000000 $(GO) test -v -timeout 6h -run 'Explorer|Histories' ./replica/ledger,ledger.txt)
 	@$(call keep,$(MAKE) --no-print-directory fuzz FUZZ=$(SOAK),fuzz.txt)
+
+plant: ## take each rule of counting out in turn; a test must fail (PLANT=all: every one is asked, not up to the first)
+	mkdir -p $(RESULTS)
+	@$(call keep,SIDEGATE_PLANT=$(PLANT) $(GO) test -v -count 1 -timeout 3h -run Planted ./replica/ledger,planted.txt)
 
 clean:
 	rm -rf $(BUILD)

@@ -24,21 +24,29 @@ func rule(per checker.Per, anchor string) Rule {
 
 func TestPeriodsFollowTheRule(t *testing.T) {
 	for name, tc := range map[string]struct {
-		rule            Rule
-		now, start, end string
+		rule     Rule
+		now      string
+		from, to string
 	}{
-		"a minute":                               {rule(checker.Minute, ""), "2026-03-01 10:07", "2026-03-01 10:07", "2026-03-01 10:08"},
-		"an hour from its anchor":                {rule(checker.Hour, "2020-01-01 00:20"), "2026-03-01 10:07", "2026-03-01 09:20", "2026-03-01 10:20"},
-		"a day":                                  {rule(checker.Day, ""), "2026-03-01 10:07", "2026-03-01 00:00", "2026-03-02 00:00"},
-		"a week begins on Monday":                {rule(checker.Week, ""), "2026-03-01 10:07", "2026-02-23 00:00", "2026-03-02 00:00"},
-		"a month from the 31st, in February":     {rule(checker.Month, "2025-01-31 05:00"), "2026-03-01 10:07", "2026-02-28 05:00", "2026-03-31 05:00"},
-		"a month from the 31st, in a leap year":  {rule(checker.Month, "2025-01-31 05:00"), "2024-02-29 06:00", "2024-02-29 05:00", "2024-03-31 05:00"},
-		"a month from the 30th, before its hour": {rule(checker.Month, "2025-01-30 05:00"), "2026-04-30 04:59", "2026-03-30 05:00", "2026-04-30 05:00"},
-		"a year from a leap day":                 {rule(checker.Year, "2024-02-29 00:00"), "2026-03-01 10:07", "2026-02-28 00:00", "2027-02-28 00:00"},
-		"a year from a leap day to the next":     {rule(checker.Year, "2024-02-29 00:00"), "2027-12-01 00:00", "2027-02-28 00:00", "2028-02-29 00:00"},
+		"a minute": {rule(checker.Minute, ""), "2026-03-01 10:07", "2026-03-01 10:07", "2026-03-01 10:08"},
+		"an hour from its anchor": {rule(checker.Hour, "2020-01-01 00:20"), "2026-03-01 10:07",
+			"2026-03-01 09:20", "2026-03-01 10:20"},
+		"a day": {rule(checker.Day, ""), "2026-03-01 10:07", "2026-03-01 00:00", "2026-03-02 00:00"},
+		"a week begins on Monday": {rule(checker.Week, ""), "2026-03-01 10:07",
+			"2026-02-23 00:00", "2026-03-02 00:00"},
+		"a month from the 31st, in February": {rule(checker.Month, "2025-01-31 05:00"), "2026-03-01 10:07",
+			"2026-02-28 05:00", "2026-03-31 05:00"},
+		"a month from the 31st, in a leap year": {rule(checker.Month, "2025-01-31 05:00"), "2024-02-29 06:00",
+			"2024-02-29 05:00", "2024-03-31 05:00"},
+		"a month from the 30th, before its hour": {rule(checker.Month, "2025-01-30 05:00"), "2026-04-30 04:59",
+			"2026-03-30 05:00", "2026-04-30 05:00"},
+		"a year from a leap day": {rule(checker.Year, "2024-02-29 00:00"), "2026-03-01 10:07",
+			"2026-02-28 00:00", "2027-02-28 00:00"},
+		"a year from a leap day to the next": {rule(checker.Year, "2024-02-29 00:00"), "2027-12-01 00:00",
+			"2027-02-28 00:00", "2028-02-29 00:00"},
 	} {
 		got := NewCalendar(tc.rule).At(at(tc.now))
-		if want := (Span{at(tc.start), at(tc.end)}); got != want {
+		if want := (Span{at(tc.from), at(tc.to)}); got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
@@ -137,5 +145,16 @@ func TestAResetEndsThePeriodForTheBook(t *testing.T) {
 	s := x.Span(hourly, 11)
 	if s != (Span{10, hour}) || x.Free(s, 11) != 3 || x.Free(Span{0, 10}, 11) != 0 {
 		t.Fatalf("got %v with %d free", s, x.Free(s, 11))
+	}
+}
+
+func TestALatePeriodEndsAsTheCalendarSays(t *testing.T) {
+	sc, x := scene{t, hard(4)}, NewAccount()
+	sc.ask(ann, &x, Ask{Standing: 2, Until: 9 * hour}, 5)
+	x.Open(Span{hour, 2 * hour}) // its clock is ahead
+	sc.b.SetTerms(Terms{Limit: 4, Until: Forever}, rule(checker.Day, ""), 7)
+	sc.b.Fold(x.Report(ann), 8)
+	if got, want := sc.b.period(hour).Span, (Span{hour, 24 * hour}); got != want {
+		t.Fatalf("got %v, want %v", got, want)
 	}
 }

@@ -27,21 +27,24 @@ func judge(name string) []string {
 	return []string{"-test.skip", "Explorer|Histories|Planted|Fuzz"}
 }
 
-// TestPlantedBugsAreFound plants each of a list of bugs and wants a test to fail. A few in go test; all of them, and by
-// which tests each is found, with SIDEGATE_PLANT=all (make plant).
+// TestPlantedBugsAreFound plants each of a list of bugs and wants a test to fail. A few in go test; all of them with
+// SIDEGATE_PLANT=first, and by which tests each is found with SIDEGATE_PLANT=all (make plant).
 func TestPlantedBugsAreFound(t *testing.T) {
-	all := os.Getenv("SIDEGATE_PLANT") == "all"
-	if underRace || testing.Short() && !all {
+	how := os.Getenv("SIDEGATE_PLANT")
+	if underRace || testing.Short() {
 		t.Skip("it builds the package many times")
 	}
-	list, found, began := bugs(), map[string]int{}, time.Now()
+	list, found, caught, began := bugs(), map[string]int{}, 0, time.Now()
 	for i, b := range list {
 		source := planted(t, b)
-		if !all && i%23 != 0 {
+		if how == "" && i%40 != 0 {
 			continue
 		}
 		bin := build(t, b, source)
-		by, missed := verdicts(bin, all)
+		if bin == "" {
+			continue
+		}
+		by, missed := verdicts(bin, how == "all")
 		for _, name := range by {
 			found[name]++
 		}
@@ -49,9 +52,10 @@ func TestPlantedBugsAreFound(t *testing.T) {
 			t.Errorf("%s: nothing fails without it\n%s", b.rule, missed)
 			continue
 		}
-		t.Logf("%-90s %s", b.rule, strings.Join(by, ", "))
+		caught++
+		t.Logf("%-80s %s", b.rule, strings.Join(by, ", "))
 	}
-	t.Logf("%d bugs; found by %v, in %.0f s", len(list), found, time.Since(began).Seconds())
+	t.Logf("%d of %d bugs found, by %v, in %.0f s", caught, len(list), found, time.Since(began).Seconds())
 }
 
 // planted is a file with a bug in it.
@@ -84,7 +88,8 @@ func build(t *testing.T, b bug, source string) string {
 		}
 	}
 	if out, err := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", b.rule, err, out)
+		t.Errorf("%s: %v\n%s", b.rule, err, out)
+		return ""
 	}
 	return bin
 }

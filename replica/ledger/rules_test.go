@@ -77,6 +77,17 @@ func TestOverdraftIsThereWhereAGrantPaid(t *testing.T) {
 	sc.want("overdraft", sc.left(6), 1)
 }
 
+func TestOverdraftStaysWithinALoweredLimitThoughGrantsPaid(t *testing.T) {
+	sc, x := scene{t, hard(7)}, NewAccount()
+	sc.ask(ann, &x, Ask{Target: 7}, 5)
+	x.Consume(x.Span(hourly, 5), 7, 5)
+	sc.b.SetTerms(Terms{Overdraft: 2, Until: Forever}, hourly, 6)
+	sc.fund("a", 6, 50)
+	sc.ask(ann, &x, Ask{}, 7)
+	sc.want("paid", sc.b.grantLive(&sc.b.Grants[0]), 6)
+	sc.want("left", sc.left(8), 0)
+}
+
 func TestRightsOfAnExpiredGrantDieWithIt(t *testing.T) {
 	sc, x := scene{t, hard(0)}, NewAccount()
 	sc.b.SetGrant(Grant{ID: "a", Amount: 5, Until: 100})
@@ -204,4 +215,40 @@ func TestTermsThatEndGrantNothingBeyond(t *testing.T) {
 	if no := sc.ask(ann, &x, Ask{Target: 1}, 3*hour); no == nil || no.Code != CodeUnknown {
 		t.Errorf("got %v", no)
 	}
+}
+
+func TestAChangedGrantStaysSpent(t *testing.T) {
+	sc := scene{t, hard(0)}
+	sc.fund("a", 5, 50)
+	sc.b.Grants[0].Past = 3
+	sc.fund("a", 4, 50)
+	sc.want("left", sc.left(5), 1)
+	sc.fund("a", 2, 50)
+	sc.want("left of less than is spent", sc.left(5), 0)
+	if err := sc.b.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStandingRightsOfAPeriodThatNobodyToldOfDoNotRollOver(t *testing.T) {
+	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
+	sc.b.SetTerms(Terms{Limit: 10, Rollover: 10, Since: 1, Until: Forever}, hourly, 0)
+	sc.ask(ann, &x, Ask{Standing: 6, Until: 9 * hour}, 5)
+	sc.ask(bob, &y, Ask{}, 2*hour+5)
+	sc.want("rolled over", sc.b.period(2*hour).Rolled, 4)
+}
+
+func TestOnlyOldPeriodsOfWhichAllIsToldAreFoldedAway(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.ask(ann, &x, Ask{Target: 1}, 5)
+	for n := int64(1); n < 5; n++ {
+		sc.b.open(Span{n * hour, (n + 1) * hour}, n*hour)
+	}
+	sc.want("with a line", int64(len(sc.b.FoldAway(9*hour))), 2) // of 1 to 4 the last two closed stay
+	if sc.b.period(0) == nil {
+		t.Error("a period was folded away of which not all is told")
+	}
+	sc.b.Fold(Report{Holder: ann, Forgot: 0}, 9*hour)
+	sc.want("told", int64(len(sc.b.FoldAway(9*hour))), 1)
+	sc.want("kept", int64(len(sc.b.Periods)), 2)
 }

@@ -29,7 +29,7 @@ func settings() []*setting {
 			s.tick = tick
 		}
 		if s.most == 0 {
-			s.most = 12_000
+			s.most = 9_000
 		}
 		if s.sampling == 0 {
 			s.sampling = 5

@@ -78,6 +78,16 @@ func TestABookThatLostSomethingLearnsFromEveryHolder(t *testing.T) {
 	}
 }
 
+func TestAnAskOfAnotherEpochIsRefused(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.b.Fold(x.Report(ann), 5)
+	for epoch, want := range map[uint64]string{0: "granted", 1: CodeEpoch} {
+		if _, no := sc.b.Grant(Ask{Holder: ann, Epoch: epoch, Target: 1}, 5); code(no) != want {
+			t.Errorf("epoch %d: got %s, want %s", epoch, code(no), want)
+		}
+	}
+}
+
 func TestLearningEndsByFenceOrTheOperatorsWord(t *testing.T) {
 	for name, end := range map[string]func(*Book){
 		"fenced":    func(b *Book) { b.Fence(ann, true) },
@@ -121,6 +131,12 @@ func TestOnlyWhoHasNothingIsRetired(t *testing.T) {
 }
 
 func TestGrantsAndRolloverAreNotGrantedWhileTheBookLearns(t *testing.T) {
+	rolling := scene{t, hard(4)}
+	rolling.b.SetTerms(Terms{Limit: 4, Rollover: 4, Since: 1, Until: Forever}, hourly, 0)
+	rolling.left(3 * hour)
+	rolling.b.open(Span{3 * hour, 4 * hour}, 3*hour)
+	rolling.b.Learn(1, []HolderID{ann}, 3*hour)
+	rolling.want("with what rolled over before", rolling.left(3*hour), 4)
 	sc, x := scene{t, hard(0)}, NewAccount()
 	sc.fund("a", 5, 50)
 	early := string(AppendBook(nil, sc.b))
@@ -155,7 +171,8 @@ func TestWhatIsWrittenOffIsWrittenOffOnce(t *testing.T) {
 	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
 	sc.ask(ann, &x, Ask{Standing: 3, Until: 3 * hour}, 5)
 	sc.b.Fence(ann, false)
-	late := Report{Holder: bob, Forgot: -1, Lines: []Reported{{Span{hour, 2 * hour}, Source{Kind: Unbacked}, Vector{Used: 1}}}}
+	late := Report{Holder: bob, Forgot: -1}
+	late.Lines = []Reported{{Span{hour, 2 * hour}, Source{Kind: Unbacked}, Vector{Used: 1}}}
 	sc.b.open(Span{hour, 2 * hour}, hour)
 	for n := int64(2); n < 6; n++ {
 		sc.b.open(Span{n * hour, (n + 1) * hour}, n*hour)
@@ -204,6 +221,7 @@ func TestARestoredHolderIsFoundOut(t *testing.T) {
 	if got := code(sc.ask(ann, old, Ask{}, 7)); got != CodeRestored {
 		t.Errorf("standing rights given back: %s", got)
 	}
+	older.GiveBackStanding(0)
 	x.Consume(x.Span(hourly, 5), 1, 6)
 	sc.ask(ann, &x, Ask{}, 8)
 	if got := code(sc.ask(ann, older, Ask{}, 9)); got != CodeRestored {

@@ -85,8 +85,7 @@ type setting struct {
 	only     [kinds]int8 // which holder may do it, from 1; 0: all
 	most     int         // states; 0: all
 	start    int64
-	sampling int  // one state in so many is drained
-	deep     int8 // how much larger each budget above 1 is in a deep run
+	sampling int // one state in so many is drained
 }
 
 // A want is what a holder asks for, in its open period or the next. Until counts ticks from the open one's end.
