@@ -127,7 +127,8 @@ func (x *explorer) trace(from int32, last move) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestExplorerFindsNoBrokenPromise goes through all states of small worlds. SIDEGATE_EXPLORE=deep goes further.
+// TestExplorerFindsNoBrokenPromise goes through the states of small worlds, nearest first: of some through all, of the
+// others through as many as there is time for. SIDEGATE_EXPLORE=deep goes a hundred times further.
 func TestExplorerFindsNoBrokenPromise(t *testing.T) {
 	states, began := 0, time.Now()
 	for _, set := range settings() {
@@ -148,11 +149,6 @@ func reach(set *setting, depth string) *setting {
 	switch depth {
 	case "deep":
 		set.most = 600_000
-		for d := range set.budget {
-			if set.budget[d] > 1 {
-				set.budget[d]++
-			}
-		}
 	case "quick":
 		set.most = min(set.most, 2_000)
 	}

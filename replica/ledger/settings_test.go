@@ -18,7 +18,7 @@ func (c conditions) over(n int64) conditions      { c.Overdraft = n; return c }
 func (c conditions) rolling(n int64) conditions   { c.Rollover = n; c.Since = 1; return c }
 func (c conditions) per(p checker.Per) conditions { c.rule = Rule{Per: p}; return c }
 
-// settings are the small worlds that are gone through whole.
+// settings are the small worlds that are gone through.
 func settings() []*setting {
 	list := slices.Concat(countingWorlds(), periodWorlds(), limitWorlds(), rollingWorlds(), fencedWorlds(), lossyWorlds())
 	for _, s := range list {
