@@ -34,8 +34,13 @@ type explorer struct {
 	fault   string
 }
 
-// depth is how far to go: quick in planted bugs' tests, deep for make soak.
-func depth() string { return os.Getenv("SIDEGATE_EXPLORE") }
+// depth is how far to go: quick in planted bugs' tests and under the race detector, deep for make soak.
+func depth() string {
+	if how := os.Getenv("SIDEGATE_EXPLORE"); how != "" || !underRace {
+		return how
+	}
+	return "quick"
+}
 
 func explore(set *setting) *explorer {
 	x := &explorer{set: set, seen: map[[2]uint64]struct{}{}, whole: true}
