@@ -4,10 +4,11 @@ GO      ?= go
 BUILD   := build
 FUZZ    ?= 5s
 SOAK    ?= 5m
+CHAOS   ?= 1000
 PLANT   ?= first
 RESULTS := bench/results
 
-.PHONY: run build test check fuzz bench soak plant clean
+.PHONY: run build test check fuzz bench soak plant chaos clean
 
 run: build ## build, and start everything on this machine
 	./$(BUILD)/sidegate dev
@@ -53,6 +54,10 @@ soak: build ## long campaigns: the oracle's ten million cases, a million histori
 plant: ## take each rule of counting out in turn; a test must fail (PLANT=all: every one is asked, not up to the first)
 	mkdir -p $(RESULTS)
 	@$(call keep,SIDEGATE_PLANT=$(PLANT) $(GO) test -v -count 1 -timeout 3h -run Planted ./replica/ledger,planted.txt)
+
+chaos: ## real processes, killed and cut off a thousand times under load; CHAOS kills, SIDEGATE_CHAOS_SEED to do one again
+	mkdir -p $(RESULTS)
+	@$(call keep,SIDEGATE_CHAOS=$(CHAOS) $(GO) test -v -count 1 -timeout 2h -run Chaos ./cmd/sidegate,chaos.txt)
 
 clean:
 	rm -rf $(BUILD)

@@ -55,8 +55,9 @@ func samples() map[string][]byte {
 	totals := Totals{Epoch: 2, Turn: 5, Calendar: a.Calendar, Span: a.Entries[0].Span, Used: 9, Out: 3, Rolled: 1, At: 77,
 		Grants: []Balance{{"g", 1, Forever, 50, 4}}, Shares: []Share{{ann, 5, 2}}}
 	wish := Ask{Holder: ann, Epoch: 2, Period: 86_400_000, Target: 9, Standing: 3, Until: Forever}
-	return map[string][]byte{"ask": AppendAsk(nil, &wish), "totals": AppendTotals(nil, &totals), "book": AppendBook(nil, sampleBook()), "account": AppendAccount(nil, a),
-		"report": AppendReport(nil, &r), "award": AppendAward(nil, &w)}
+	return map[string][]byte{"ask": AppendAsk(nil, &wish), "totals": AppendTotals(nil, &totals),
+		"account": AppendAccount(nil, a), "report": AppendReport(nil, &r), "award": AppendAward(nil, &w),
+		"book": AppendBook(nil, sampleBook())}
 }
 
 func TestTheEncodingsAreFrozen(t *testing.T) {
