@@ -48,7 +48,7 @@ var house = []place{
 	{"replica/vault", adapter, "replica", ""},
 	{"replica/logtest", adapter, "replica", ""},
 	{"sync/stream", adapter, "replica sync/wire", "replica/logtest"},
-	{"sync/hub/counting", adapter, "replica replica/ledger sync/wire", ""},
+	{"sync/hub/counting", adapter, "replica replica/ledger sync/wire", "checker"},
 	{"bench/world", adapter, "checker/catalog", ""},
 	{"replica/site", assembly, "checker/httpapi replica replica/disk replica/follow replica/ledger replica/meter " +
 		"replica/vault sync/wire", "checker/catalog"},

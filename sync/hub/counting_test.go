@@ -5,6 +5,7 @@ import (
 
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/hub"
 )
 
 func totalsKey(group, customer, feature string) string {
@@ -50,5 +51,57 @@ func TestAReportWithoutNewsIsNotWritten(t *testing.T) {
 	}
 	if _, after, _ := b.books.Head(t.Context()); after != before {
 		t.Errorf("the books went from %d to %d for nothing", before, after)
+	}
+}
+
+func TestTotalsFollowACustomerIntoAnotherGroup(t *testing.T) {
+	b, bus, totals := countingBench(t)
+	x := b.holder(bus)
+	x.ask("acme", "calls", 10)
+	all := func(*ledger.Totals) bool { return true }
+	waitTotals(t, totals, totalsKey("default", "acme", "calls"), all)
+	b.ok("PUT /v1/customers/acme", `{"group":"eu"}`)
+	waitTotals(t, totals, totalsKey("eu", "acme", "calls"), all)
+	if e, err := totals.Get(t.Context(), totalsKey("default", "acme", "calls")); err != nil || !e.Deleted() {
+		t.Errorf("got %v, %v, want the totals of the group it left to be gone", e, err)
+	}
+}
+
+func TestLostTotalsAreMadeAgain(t *testing.T) {
+	b, bus, totals := countingBench(t)
+	x := b.holder(bus)
+	x.ask("acme", "calls", 10)
+	waitTotals(t, totals, totalsKey("default", "acme", "calls"), func(s *ledger.Totals) bool { return s.Out == 10 })
+	anew := replica.NewMemory()
+	newBenchWith(t, hub.Options{Docs: b.docs, Books: b.books, Totals: anew, Bus: &wires{}, Now: b.time})
+	waitTotals(t, anew, totalsKey("default", "acme", "calls"), func(s *ledger.Totals) bool { return s.Out == 10 })
+}
+
+func TestEntitlementsSayWhatIsUsed(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x := b.holder(bus)
+	x.ask("acme", "calls", 100)
+	x.use("acme", "calls", 100)
+	x.ask("acme", "calls", -1)
+	if e := b.entitlement("acme", "calls"); e["used"] != 100.0 || e["remaining"] != 0.0 || e["allowed"] != false {
+		t.Errorf("got %v, want all of it used", e)
+	}
+}
+
+func TestUseOfACustomerThatHasEndedIsStillCounted(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x := b.holder(bus)
+	x.ask("acme", "calls", 50)
+	b.ok("POST /v1/customers/acme/subscriptions/main/suspend", "")
+	x.use("acme", "calls", 20)
+	if a := x.ask("acme", "calls", 80); a.Code != "" || a.Award != nil || x.free("acme", "calls") != 30 {
+		t.Errorf("got %+v, want the report taken and nothing granted", a)
+	}
+	if u := b.usage("acme", "")[0]; u["used"] != 20.0 || u["limit"] != 100.0 || u["overage"] != 0.0 {
+		t.Errorf("got %v, want 20 of 100 used", u)
+	}
+	b.ok("POST /v1/customers/acme/subscriptions/main/resume", "")
+	if x.ask("acme", "calls", 80); x.free("acme", "calls") != 60 {
+		t.Errorf("%d are held, want more to be granted again", x.free("acme", "calls"))
 	}
 }

@@ -2,10 +2,12 @@ package hub
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/ledger"
 )
 
 // A decisionDoc is a decision as it is answered: the fields that apply to the feature's type are always there.
@@ -46,8 +48,13 @@ func typeName(t checker.Type) string {
 
 // decide is what a customer holds of a feature, asked for one unit, with nothing used.
 func decide(w *checker.World, rec checker.Record, feature string, now time.Time) decisionDoc {
+	return decideWith(checker.Held{World: w, Record: rec}, feature, now)
+}
+
+// decideWith is decide with what is used.
+func decideWith(h checker.Held, feature string, now time.Time) decisionDoc {
 	ask := checker.Ask{Quantity: 1}
-	h := checker.Held{World: w, Feature: w.Feature([]byte(feature)), Record: rec}
+	h.Feature = h.World.Feature([]byte(feature))
 	d := checker.Decide(&h, &ask, now.UnixMilli())
 	return document(feature, &d)
 }
@@ -93,14 +100,45 @@ func (h *Hub) getEntitlements(c *call) error {
 	if err != nil {
 		return err
 	}
+	used, err := h.used(c.r.Context(), cu.id)
+	if err != nil {
+		return err
+	}
 	now, rec := h.now(), v.index.Record([]byte(cu.id))
 	all := []decisionDoc{}
 	for _, f := range v.index.World().Features() {
-		all = append(all, decide(v.index.World(), rec, f.Key, now))
+		all = append(all, decideWith(checker.Held{World: v.index.World(), Record: rec, Use: used[f.Key]}, f.Key, now))
 	}
 	return c.answer(struct {
 		Customer     string        `json:"customer"`
 		Revision     uint64        `json:"revision"`
 		Entitlements []decisionDoc `json:"entitlements"`
 	}{cu.id, v.rev, all})
+}
+
+// used is what a customer has used of each feature, as far as it is counted here.
+func (h *Hub) used(ctx context.Context, customer string) (map[string]checker.Use, error) {
+	if h.counter == nil || h.counter.Books() == 0 {
+		return nil, nil
+	}
+	all, err := h.counter.Totals(ctx, customer)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	out, now := map[string]checker.Use{}, h.now().UnixMilli()
+	for feature, t := range all {
+		u := checker.Use{Used: t.Used, Rolled: t.Rolled, UnseenMax: t.Out}
+		if t.Span.End != ledger.Forever {
+			u.ResetsAt = t.Span.End
+		}
+		for _, g := range t.Grants {
+			if g.From <= now && now < g.Until {
+				u.GrantActive, u.GrantLeft = true, u.GrantLeft+g.Room
+				continue
+			}
+			u.GrantLeft += g.Here
+		}
+		out[feature] = u
+	}
+	return out, nil
 }

@@ -168,7 +168,11 @@ func (h *Hub) changeOnce(c *call, cmd command, id string, decide edit) (uint64, 
 	if len(cuts) > 0 || next != nil && namesMore(cu.doc.Uses(), next.Uses()) {
 		puts = append(puts, replica.Put{Key: replica.KindCatalog, Expect: v.catRev})
 	}
-	return h.putCut(ctx, cmd.id, cuts, puts)
+	rev, err := h.putCut(ctx, cmd.id, cuts, puts)
+	if err == nil {
+		h.moved(ctx, rev, cu, next)
+	}
+	return rev, err
 }
 
 // isFault tells whether an edit found its document at odds with the catalogue.

@@ -110,6 +110,21 @@ func (h *Hub) follow(ctx context.Context, rev uint64, customers ...string) {
 	}
 }
 
+// moved lets the totals of a customer follow it into another group, or none. Where it fails they are put right when a
+// hub starts.
+func (h *Hub) moved(ctx context.Context, rev uint64, cu held, next *catalog.Customer) {
+	if h.counter == nil || h.counter.Books() == 0 || !cu.exists || next != nil && next.Group == cu.doc.Group {
+		return
+	}
+	_, err := h.wait(ctx, rev)
+	if err == nil {
+		err = h.counter.Move(ctx, cu.id, cu.doc.Group)
+	}
+	if err != nil {
+		h.log.Warn("totals did not follow a customer into another group", "customer", cu.id, "error", err)
+	}
+}
+
 // followAll makes all books follow a catalogue.
 func (h *Hub) followAll(ctx context.Context, rev uint64) {
 	if h.counter == nil || h.counter.Books() == 0 {

@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/VictoriaMetrics/metrics"
 )
@@ -28,6 +29,9 @@ func newMeters(h *Hub) *meters {
 		}
 		return 0
 	})
+	if h.counter != nil {
+		h.countMetrics(set)
+	}
 	return &meters{set, set.NewCounter("sidegate_hub_puts_failed_total"), set.NewCounter("sidegate_hub_imported_total")}
 }
 
@@ -36,4 +40,16 @@ func (m *meters) request(pattern string, w *recorder) {
 	method, route, _ := strings.Cut(pattern, " ")
 	m.set.GetOrCreateCounter(fmt.Sprintf("sidegate_hub_requests_total{method=%q,route=%q,code=%q}",
 		method, route, w.code())).Inc()
+}
+
+// countMetrics tell what is counted.
+func (h *Hub) countMetrics(set *metrics.Set) {
+	set.NewGauge("sidegate_hub_books", func() float64 { return float64(h.counter.Books()) })
+	set.NewGauge("sidegate_hub_books_epoch", func() float64 { return float64(h.counter.Epoch()) })
+	stats := &h.counter.Stats
+	for name, n := range map[string]*atomic.Int64{"leases": &stats.Leases, "reports": &stats.Items,
+		"reports_refused": &stats.Refused, "books_written": &stats.Written, "book_entries": &stats.Entries,
+		"book_conflicts": &stats.Conflicts, "totals_published": &stats.Totals} {
+		set.NewGauge("sidegate_hub_"+name+"_total", func() float64 { return float64(n.Load()) })
+	}
 }

@@ -40,20 +40,26 @@ func (s *seam) Tail(ctx context.Context, l replica.Lineage, from uint64, f repli
 ) iter.Seq2[replica.Entry, error] {
 	return func(yield func(replica.Entry, error) bool) {
 		for e, err := range s.Log.Tail(ctx, l, from, f) {
-			s.mu.Lock()
-			held := s.held
-			s.mu.Unlock()
-			if held != nil {
-				select {
-				case <-held:
-				case <-ctx.Done():
-					return
-				}
-			}
-			if !yield(e, err) {
+			if !s.goOn(ctx) || !yield(e, err) {
 				return
 			}
 		}
+	}
+}
+
+// goOn waits while the hub is held, and tells whether it is to hear more.
+func (s *seam) goOn(ctx context.Context) bool {
+	s.mu.Lock()
+	held := s.held
+	s.mu.Unlock()
+	if held == nil {
+		return true
+	}
+	select {
+	case <-held:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -114,6 +114,8 @@ func (c *call) span() (ledger.Span, error) {
 type holderDoc struct {
 	ID          string          `json:"id"`
 	About       json.RawMessage `json:"about"`
+	Revision    uint64          `json:"revision"` // of its snapshot, as it said last; 0: it did not
+	Lag         uint64          `json:"lag"`      // revisions that it was behind this hub
 	Incarnation uint64          `json:"incarnation"`
 	EnrolledAt  *time.Time      `json:"enrolled_at"`
 	LastSeen    *time.Time      `json:"last_seen"`
@@ -138,6 +140,7 @@ func (h *Hub) getFleet(c *call) error {
 		return unavailable(err)
 	}
 	now, out := h.now().UnixMilli(), []holderDoc{}
+	v, _ := h.shelf.load()
 	for _, s := range all {
 		d := holderDoc{ID: hex.EncodeToString(s.ID[:]), About: s.About, Incarnation: s.Incarnation,
 			EnrolledAt: moment(s.Enrolled), LastSeen: moment(s.Heard), AgeMS: max(0, now-s.Heard), Trust: "trusted",
@@ -151,6 +154,10 @@ func (h *Hub) getFleet(c *call) error {
 		}
 		if d.About == nil {
 			d.About = json.RawMessage("null")
+		}
+		var about struct{ Revision uint64 }
+		if json.Unmarshal(d.About, &about) == nil && about.Revision > 0 {
+			d.Revision, d.Lag = about.Revision, v.rev-min(v.rev, about.Revision)
 		}
 		out = append(out, d)
 	}

@@ -28,7 +28,7 @@ type Options struct {
 	Seller Seller
 	Now    func() time.Time
 	Log    *slog.Logger // nil: silent
-	Lanes  int          // books are written by so many at the same time; 0: 4
+	Lanes  int          // books are written by so many at the same time; 0: 2
 }
 
 // A Seller knows what customers bought, from documents that may be a moment old.
@@ -89,7 +89,7 @@ type request struct {
 const (
 	maxRequests = 4096
 	maxPending  = 1 << 18 // items
-	admitters   = 4
+	admitters   = 16      // requests whose holder is looked up, or enrolled, at the same time
 )
 
 // New makes a Counter. It must be told the books, by a follower that watches with it, and Run.
@@ -101,7 +101,7 @@ func New(o Options) (*Counter, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Lanes == 0 {
-		o.Lanes = 4
+		o.Lanes = 2
 	}
 	c := &Counter{o: o, log: o.Log, queue: make(chan request, maxRequests), seed: maphash.MakeSeed(),
 		ready: make(chan struct{})}

@@ -138,7 +138,8 @@ func (a *era) check(ctx context.Context) error {
 	case rev == 0 && known.Epoch == 0 && known.Lineage == (replica.Lineage{}):
 		return a.write(ctx, epochDoc{Lineage: lineage}, 0)
 	case rev == 0, d.Lineage != lineage, d.Epoch < known.Epoch:
-		err = a.raise(ctx, loss{from: max(d.Epoch, known.Epoch), why: "the log of books is another one"})
+		err = a.raise(ctx, loss{from: max(d.Epoch, known.Epoch), rev: reached,
+			why: "the log of books is another one"})
 	case head < reached:
 		err = a.raise(ctx, loss{from: d.Epoch, rev: reached, why: "the log of books has lost its end"})
 	default:

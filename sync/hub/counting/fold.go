@@ -3,6 +3,7 @@ package counting
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,13 +16,18 @@ import (
 type page struct {
 	slot
 	gate uint64
+	read bool // from the log, not from what this hub knows of it
 }
+
+// errBehind says that a holder has more than what this hub knows of a book. The log may have what it lacks.
+var errBehind = errors.New("the book that is known may be behind")
 
 // A ledgerBook is a book that is being changed.
 type ledgerBook struct {
 	*ledger.Book
 	customer, feature string
 	begins            bool // there was none
+	read              bool // as page.read
 	now               int64
 	offer             Offer
 }
@@ -93,7 +99,8 @@ func (c *Counter) open(key string, at page) (*ledgerBook, error) {
 	if !ok {
 		return nil, fmt.Errorf("document %q is no book", key)
 	}
-	b := &ledgerBook{Book: &ledger.Book{}, customer: customer, feature: feature, begins: at.rev == 0, now: c.now()}
+	b := &ledgerBook{Book: &ledger.Book{}, customer: customer, feature: feature, begins: at.rev == 0,
+		read: at.read, now: c.now()}
 	b.offer = c.o.Seller.Offer(customer, feature, b.now)
 	if b.begins {
 		return b, nil
@@ -150,6 +157,9 @@ func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 	it, a := p.item(), &p.job.answers[p.at]
 	*a = wire.LeaseAnswer{}
 	no := b.Fold(it.Report, b.now)
+	if no != nil && no.Code == ledger.CodeAhead && !b.read {
+		return errBehind
+	}
 	if no != nil && no.Code == ledger.CodeAhead {
 		err := c.era.raise(ctx, loss{from: b.Epoch, why: "holder " + holderKey(p.job.lease.Holder) + " of " + b.customer +
 			", " + b.feature + ": " + no.Why})

@@ -135,7 +135,10 @@ func (l *lane) round(ctx context.Context, pieces []piece, work []errand) {
 			continue
 		}
 		r, err := l.c.work(ctx, t, page{slot: at, gate: gate})
-		if err != nil {
+		if errors.Is(err, errBehind) {
+			l.alone(ctx, t)
+			continue
+		} else if err != nil {
 			t.finish(l.c, 0, err)
 			continue
 		}
@@ -236,7 +239,8 @@ func (l *lane) once(ctx context.Context, t *task) (outcome, error) {
 			return outcome{}, err
 		}
 	}
-	r, err := l.c.work(ctx, t, page{slot: slot{rev: e.Rev, value: string(e.Value)}, gate: gate.Rev})
+	r, err := l.c.work(ctx, t, page{slot: slot{rev: e.Rev, value: string(e.Value)}, gate: gate.Rev,
+		read: true})
 	if err != nil || len(r.puts) == 0 {
 		return outcome{r, e.Rev}, err
 	}

@@ -100,6 +100,22 @@ func spentIn(p *ledger.Period, out map[string]int64) {
 	}
 }
 
+// Totals are what a customer's books say of each feature right now, as sidecars are told.
+func (c *Counter) Totals(ctx context.Context, customer string) (map[string]ledger.Totals, error) {
+	if err := c.fresh(ctx); err != nil {
+		return nil, err
+	}
+	out := map[string]ledger.Totals{}
+	for _, t := range c.shelf.of(customer) {
+		b, err := c.open(t.key, page{slot: t.slot})
+		if err != nil {
+			return nil, err
+		}
+		out[b.feature] = b.Totals(b.now)
+	}
+	return out, nil
+}
+
 // A Standing is how a holder stands in all books together.
 type Standing struct {
 	Holder

@@ -119,7 +119,7 @@ func (p *publisher) publish(ctx context.Context, key string) error {
 	}
 	for range attempts {
 		b, err := p.c.open(key, page{slot: at})
-		if err != nil {
+		if err != nil || !b.offer.Known { // nobody asks for what a customer used that is gone
 			return err
 		}
 		totals := b.Totals(b.now)
@@ -152,6 +152,28 @@ func groupOf(group string) string {
 		return replica.DefaultGroup
 	}
 	return group
+}
+
+// Move publishes the totals of a customer in the group that it has moved to, and takes those of the other back.
+func (c *Counter) Move(ctx context.Context, customer, from string) error {
+	if c.o.Totals == nil || !c.isReady() {
+		return nil
+	}
+	for _, t := range c.shelf.of(customer) {
+		_, feature, _ := replica.ParseCount(replica.ParseKey(t.key).ID)
+		e, err := get(ctx, c.o.Totals, replica.CountKey(replica.KindTotals, groupOf(from), customer, feature))
+		if err != nil {
+			return err
+		}
+		if e.Rev != 0 {
+			if err := c.totals.drop(ctx, e); err != nil {
+				return err
+			}
+		}
+		c.shelf.setTotals(t.key, 0)
+		c.totals.mark(t.key)
+	}
+	return nil
 }
 
 // check publishes everything that is missing if the log of totals is not the one that was written to, or has lost
