@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -65,6 +66,33 @@ func TestBooksThatWereRolledBackLearnBeforeTheyGrant(t *testing.T) {
 	}
 	if u := b.usage("acme", "")[0]; u["used"] != 55.0 {
 		t.Errorf("got %v, want what was used and lost", u)
+	}
+}
+
+func TestAFenceEndsWaitingForAHolder(t *testing.T) {
+	bus, books := &wires{}, replica.NewMemory()
+	b := newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
+	b.stock()
+	x, z := b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 40)
+	z.send() // it never counts acme's calls, and is gone
+	_, head, err := books.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.ask("acme", "calls", 41)
+	b.usage("acme", "")
+	books.RollBack(head)
+	until(t, "the epoch is raised", func() bool { return b.ok("GET /v1/fleet", "")["epoch"] == 1.0 })
+	b.clock.Add(61_000)
+	x.send()
+	x.tellAll()
+	if a := x.ask("acme", "calls", 60); a.Denied != ledger.CodeLearning {
+		t.Fatalf("got %+v, want nothing while a holder has not told", a)
+	}
+	b.ok("POST /v1/fleet/"+hex.EncodeToString(z.id[:])+"/fence", "")
+	if x.ask("acme", "calls", 60); x.free("acme", "calls") != 60 {
+		t.Errorf("%d are held, want the holder that is gone not to be waited for", x.free("acme", "calls"))
 	}
 }
 

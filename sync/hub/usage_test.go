@@ -2,9 +2,11 @@ package hub_test
 
 import (
 	"encoding/hex"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/wire"
 )
@@ -146,6 +148,41 @@ func TestAFencedHolderIsTurnedAwayAndItsRightsCount(t *testing.T) {
 	}
 	if u := b.usage("acme", ""); u[0]["used"] != 60.0 {
 		t.Errorf("got %v, want all that it held used", u)
+	}
+}
+
+func TestAFencedHolderLeavesTheBooksOnceNothingIsLeftOfIt(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x, y := b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 60)
+	b.ok("POST /v1/fleet/"+hex.EncodeToString(x.id[:])+"/fence", "")
+	b.clock.Add(61_000)
+	until(t, "the fence is done", func() bool {
+		e, err := b.books.Get(t.Context(), replica.KindFleet+"/"+hex.EncodeToString(x.id[:]))
+		return err == nil && strings.Contains(string(e.Value), `"done":true`)
+	})
+	holders := func() int {
+		e, err := b.books.Get(t.Context(), replica.CountKey(replica.KindLedger, "", "acme", "calls"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		book, err := ledger.DecodeBook(e.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(book.Holders)
+	}
+	y.ask("acme", "calls", 10)
+	if got := holders(); got != 2 {
+		t.Fatalf("the book has %d holders, want two while the period runs", got)
+	}
+	b.at("2026-12-02T00:00:00Z")
+	y.ask("acme", "calls", 10)
+	if got := holders(); got != 1 {
+		t.Errorf("the book has %d holders, want the fenced one gone", got)
+	}
+	if u := b.usage("acme", "")[0]; u["used"] != 60.0 {
+		t.Errorf("got %v, want what it held used", u)
 	}
 }
 

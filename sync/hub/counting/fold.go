@@ -65,6 +65,7 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 	}
 	b.unhear(before)
 	gone := b.FoldAway(b.now)
+	b.dropFenced(c.fleet)
 	t.tell(b)
 	value := ledger.AppendBook(make([]byte, 0, len(at.value)+128), b.Book)
 	if !b.begins && string(value) == at.value {
@@ -219,4 +220,20 @@ func (b *ledgerBook) known(id ledger.HolderID) []ledger.Reported {
 		}
 	}
 	return out
+}
+
+// dropFenced takes holders out of the book that are fenced and have nothing in it any more. They are turned away before
+// anything of theirs could be counted again.
+func (b *ledgerBook) dropFenced(f *fleet) {
+	if b.Learning.Until != 0 {
+		return // that it is fenced is what the book has to remember of it
+	}
+	b.Holders = slices.DeleteFunc(b.Holders, func(h ledger.Holder) bool {
+		if h.Trust < ledger.WrittenOff || h.Standing.Until > b.now || len(b.known(h.ID)) > 0 ||
+			slices.ContainsFunc(h.Before, func(t ledger.Tier) bool { return t.To > b.now }) {
+			return false
+		}
+		m := f.find(h.ID)
+		return m.doc != nil && m.doc.Done
+	})
 }

@@ -3,6 +3,7 @@ package counting
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sidegate/sidegate/replica"
@@ -228,10 +229,10 @@ func (c *Counter) fenceBooks(ctx context.Context, id ledger.HolderID, destroyed 
 			return err
 		}
 		h := (&ledgerBook{Book: b}).find(id)
-		if h == nil {
+		if h == nil && !slices.Contains(b.Learning.Known, id) { // a book that learns may wait for it
 			return nil
 		}
-		if in++; h.Trust == ledger.WrittenOff || h.Trust == ledger.Destroyed {
+		if in++; h != nil && h.Trust >= ledger.WrittenOff {
 			return nil
 		}
 		return k.add(ctx, errand{key: t.key, do: func(b *ledgerBook) { b.Fence(id, destroyed) }})
