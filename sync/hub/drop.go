@@ -3,7 +3,9 @@ package hub
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sidegate/sidegate/checker"
@@ -17,7 +19,8 @@ const maxUsers = 20
 // A user is a customer that names something.
 type user struct {
 	Customer     string   `json:"customer"`
-	Subscription string   `json:"subscription"`
+	Subscription string   `json:"subscription,omitempty"`
+	Grant        string   `json:"grant,omitempty"`
 	Plans        []string `json:"plans,omitempty"`
 	Addons       []string `json:"addons,omitempty"`
 	Features     []string `json:"features,omitempty"`
@@ -84,11 +87,15 @@ func (h *Hub) unmark(ctx context.Context, c catalog.Catalogue, rev uint64) error
 }
 
 func inUse(drop *catalog.Uses, users []user, count int) *problem {
-	p := refuse(http.StatusConflict, "in_use", "%d subscriptions still name what this catalogue drops, such as "+
-		"subscription %q of customer %q; change them first, or keep it", count, users[0].Subscription, users[0].Customer)
+	kinds := "subscriptions"
+	if slices.ContainsFunc(users, func(u user) bool { return u.Grant != "" }) {
+		kinds = "subscriptions or grants"
+	}
+	p := refuse(http.StatusConflict, "in_use", "%d %s still name what this catalogue drops, such as %s of customer %q; "+
+		"change them first, or keep it", count, kinds, users[0].what(), users[0].Customer)
 	if count == 1 {
-		p.Detail = fmt.Sprintf("subscription %q of customer %q still names what this catalogue drops; change it first, "+
-			"or keep it", users[0].Subscription, users[0].Customer)
+		p.Detail = fmt.Sprintf("%s of customer %q still names what this catalogue drops; change it first, or keep it",
+			users[0].what(), users[0].Customer)
 	}
 	p.UsedBy, p.UsedByCount = users, count
 	for _, kind := range []struct {
@@ -113,13 +120,13 @@ func naming(users []user, key string, of func(user) []string) string {
 	var by []string
 	for _, u := range users {
 		if contains(of(u), key) {
-			by = append(by, u.Customer+" ("+u.Subscription+")")
+			by = append(by, u.Customer+" ("+u.Subscription+u.Grant+")")
 		}
 	}
 	return strings.Join(by, ", ")
 }
 
-// users finds the subscriptions that name what is in drop: some of them, and how many there are.
+// users finds the subscriptions and grants that name what is in drop: some of them, and how many there are.
 func (v *view) users(drop *catalog.Uses) (some []user, count int) {
 	names := v.names.Clone()
 	s := seeker{plans: map[checker.PlanID]string{}, addons: map[checker.AddonID]string{},
@@ -149,7 +156,27 @@ func (v *view) users(drop *catalog.Uses) (some []user, count int) {
 			}
 		}
 	}
+	v.grants.Scan(func(id string, grants map[string]catalog.Grant) bool {
+		for _, grant := range slices.Sorted(maps.Keys(grants)) {
+			feature := grants[grant].Feature
+			if !drop.Features[feature] {
+				continue
+			}
+			if count++; len(some) < maxUsers {
+				some = append(some, user{Customer: id, Grant: grant, Features: []string{feature}})
+			}
+		}
+		return true
+	})
 	return some, count
+}
+
+// what names what of a customer it is.
+func (u user) what() string {
+	if u.Grant != "" {
+		return fmt.Sprintf("grant %q", u.Grant)
+	}
+	return fmt.Sprintf("subscription %q", u.Subscription)
 }
 
 // A seeker looks for ids in packed subscriptions.

@@ -112,6 +112,13 @@ func TestAGrantIsAddedToWhatMayBeConsumedAndCanBeTakenBack(t *testing.T) {
 	b.refused("400 bad_request", "PUT /v1/customers/acme/grants/g", `{"feature":"calls"}`)
 	b.refused("400 bad_request", "PUT /v1/customers/acme/grants/g", `{"feature":"none","amount":1}`)
 	b.ok("PUT /v1/customers/acme/grants/g", `{"feature":"calls","amount":1,"expires_at":"2027-01-01T00:00:00Z"}`)
+	b.ok("DELETE /v1/customers/acme/subscriptions/main", "")
+	without := `{"features":{"sso":{"type":"boolean"}}}`
+	if body := b.refused("409 in_use", "PUT /v1/catalog", without); !strings.Contains(body, `grant \"g\"`) {
+		t.Errorf("got %s, want the grant named", body)
+	}
+	b.ok("DELETE /v1/customers/acme/grants/g", "")
+	b.ok("PUT /v1/catalog", without)
 }
 
 func (h *holder) span(customer, feature string) ledger.Span {
