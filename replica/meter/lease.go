@@ -228,6 +228,9 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 	m.mu.Lock()
 	m.seen = max(m.seen, reply.Revision)
 	again := reply.Epoch > m.epoch
+	if again {
+		m.seen = reply.Revision // what was named before is lost, and says nothing of this log
+	}
 	m.epoch = max(m.epoch, reply.Epoch)
 	m.mu.Unlock()
 	if !again {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,7 +45,7 @@ func (s *Site) openMeter() error {
 			"holder", loss.ID.String(), "why", loss.Why, "kept_in", loss.KeptIn,
 			"remedy", "fence the old holder at the hub: sidegate fleet fence "+loss.ID.String())
 	}
-	o := meter.Options{Vault: safe{v}, Now: s.o.Now, Logger: s.o.Logger}
+	o := meter.Options{Vault: safe{v}, Now: s.o.Now, Logger: s.o.Logger, About: s.about}
 	if s.o.Bus != nil {
 		o.Hub = line{s.o.Bus}
 	}
@@ -53,6 +54,17 @@ func (s *Site) openMeter() error {
 	}
 	s.recall()
 	return nil
+}
+
+// about is what the fleet's list shows of this sidecar.
+func (s *Site) about() []byte {
+	host, _ := os.Hostname()
+	data, _ := json.Marshal(struct { // texts and numbers always marshal
+		Name     string `json:"name"`
+		Version  string `json:"version"`
+		Revision uint64 `json:"revision"`
+	}{host, s.o.Version, s.Revision()})
+	return data
 }
 
 // totalsFile is where a data directory has what others used, in case there is no hub at the next start.
