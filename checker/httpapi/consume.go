@@ -28,30 +28,12 @@ var (
 
 // consume takes units of a metered feature.
 func (a *API) consume(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
-	if !ctx.IsPost() {
-		return wrongMethod(ctx, fasthttp.MethodPost), false
-	}
-	if a.o.Meter == nil {
-		return notCounting, false
-	}
-	if t, ok := a.read(ctx, w, query); !ok {
-		return t, false
-	}
-	if w.ask.Quantity == 0 {
-		return badRequest("quantity", "it must be at least 1"), false
-	}
-	if t, ok := w.takeKey(ctx); !ok {
-		return t, false
-	}
-	view, t, ok := a.view(ctx, &w.ask)
+	view, t, ok := a.demand(ctx, w, query)
 	if !ok {
 		return t, false
 	}
-	if t, ok := a.hold(w, view, a.o.Now().UnixMilli()); !ok {
+	if t, ok := w.takeKey(ctx); !ok {
 		return t, false
-	}
-	if f := w.held.Feature; f != nil && f.Type != checker.Metered {
-		return notMetered, false
 	}
 	res, err := a.o.Meter.Consume(ctx, a.request(w, view))
 	if err != nil {
@@ -59,6 +41,33 @@ func (a *API) consume(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble,
 	}
 	a.told(w, view, &res)
 	return trouble{}, true
+}
+
+// demand reads what is asked for, and finds what the customer holds of it.
+func (a *API) demand(ctx *fasthttp.RequestCtx, w *work, query []byte) (*index.View, trouble, bool) {
+	if !ctx.IsPost() {
+		return nil, wrongMethod(ctx, fasthttp.MethodPost), false
+	}
+	if a.o.Meter == nil {
+		return nil, notCounting, false
+	}
+	if t, ok := a.read(ctx, w, query); !ok {
+		return nil, t, false
+	}
+	if w.ask.Quantity == 0 {
+		return nil, badRequest("quantity", "it must be at least 1"), false
+	}
+	view, t, ok := a.view(ctx, &w.ask)
+	if !ok {
+		return nil, t, false
+	}
+	if t, ok := a.hold(w, view, a.o.Now().UnixMilli()); !ok {
+		return nil, t, false
+	}
+	if f := w.held.Feature; f != nil && f.Type != checker.Metered {
+		return nil, notMetered, false
+	}
+	return view, trouble{}, true
 }
 
 // takeKey reads the header that other APIs have for the key, quoted or not.

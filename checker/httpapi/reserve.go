@@ -8,7 +8,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/replica/meter"
 )
 
@@ -26,31 +25,13 @@ var (
 
 // reserve sets units aside.
 func (a *API) reserve(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
-	if !ctx.IsPost() {
-		return wrongMethod(ctx, fasthttp.MethodPost), false
-	}
-	if a.o.Meter == nil {
-		return notCounting, false
-	}
-	if t, ok := a.read(ctx, w, query); !ok {
+	view, t, ok := a.demand(ctx, w, query)
+	if !ok {
 		return t, false
 	}
 	ttl, t, ok := w.ask.life()
 	if !ok {
 		return t, false
-	}
-	if w.ask.Quantity == 0 {
-		return badRequest("quantity", "it must be at least 1"), false
-	}
-	view, t, ok := a.view(ctx, &w.ask)
-	if !ok {
-		return t, false
-	}
-	if t, ok := a.hold(w, view, a.o.Now().UnixMilli()); !ok {
-		return t, false
-	}
-	if f := w.held.Feature; f != nil && f.Type != checker.Metered {
-		return notMetered, false
 	}
 	res, made, err := a.o.Meter.Reserve(ctx, a.request(w, view), ttl)
 	if err != nil {
