@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -194,9 +193,6 @@ func (f *fleet) change(ctx context.Context, id ledger.HolderID, decide func(old 
 	}
 	return last
 }
-
-// errUnenrolled ends a change of a holder that there is not.
-var errUnenrolled = errors.New("no such holder")
 
 // A verdict on a lease: a code, empty if its items may be looked at, and why.
 type verdict struct{ code, why string }
