@@ -22,6 +22,9 @@ func (d dice) moment(from, to int) time.Time {
 // One written under an earlier catalogue has overrides that may not suit their features any more.
 func (d dice) customer(w *docWorld, id string) *docCustomer {
 	c := &docCustomer{ID: id, since: len(w.Applied) - 1, Status: one(d, "", "", "active")}
+	if d.chance(5) {
+		q.PeriodEnds = q.Now.Add(time.Duration(1+d.IntN(1000)) * time.Hour).UnixMilli()
+	}
 	if d.chance(1) {
 		c.Status = "revoked"
 	}
@@ -171,6 +174,9 @@ func (d dice) ask(w *docWorld, c *docCustomer) *question {
 		q.Value = d.value(q.Feature, feature)
 	case feature.Type == "metered" && d.chance(15):
 		q.GrantActive, q.GrantLeft = true, int64(d.IntN(7))
+	}
+	if feature.Type == "metered" && d.chance(15) {
+		q.Rolled = int64(d.IntN(5))
 	}
 	q.UserSeated, q.DeviceActive = q.User != "" && d.chance(50), q.Device != "" && d.chance(60)
 	q.Now = d.moment(0, 16)

@@ -19,6 +19,8 @@ type question struct {
 	Used         int64
 	GrantLeft    int64
 	GrantActive  bool
+	Rolled       int64
+	PeriodEnds   int64 // as those who count say, unix milliseconds; 0: they say nothing
 	UserSeated   bool
 	DeviceActive bool
 	Age          time.Duration

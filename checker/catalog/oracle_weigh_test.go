@@ -216,6 +216,9 @@ func (o oracle) weighLimit(v *verdict, holdings []holding) (denial string, lenie
 	v.Unlimited = p.unlimited
 	if o.feature.Type == "metered" {
 		v.ResetsAt = o.resets(p)
+		if o.PeriodEnds != 0 {
+			v.ResetsAt = o.PeriodEnds
+		}
 	}
 	room := o.number(v, p.limit, o.grants())
 	fits := room.Cmp(big.NewInt(o.Quantity)) >= 0
@@ -241,12 +244,15 @@ func (o oracle) weighLimit(v *verdict, holdings []holding) (denial string, lenie
 	return denial, p.lenient
 }
 
-// grants are balances on top of a metered limit.
+// grants are balances on top of a metered limit, and what rolled over.
 func (o oracle) grants() int64 {
-	if o.feature.Type != "metered" || !o.GrantActive {
+	switch {
+	case o.feature.Type != "metered":
 		return 0
+	case o.GrantActive:
+		return o.GrantLeft + o.Rolled
 	}
-	return o.GrantLeft
+	return o.Rolled
 }
 
 // number fills in what is used of a limit and of grants, and answers the room that is left: below 0 if there is none.
