@@ -22,9 +22,6 @@ func (d dice) moment(from, to int) time.Time {
 // One written under an earlier catalogue has overrides that may not suit their features any more.
 func (d dice) customer(w *docWorld, id string) *docCustomer {
 	c := &docCustomer{ID: id, since: len(w.Applied) - 1, Status: one(d, "", "", "active")}
-	if d.chance(5) {
-		q.PeriodEnds = q.Now.Add(time.Duration(1+d.IntN(1000)) * time.Hour).UnixMilli()
-	}
 	if d.chance(1) {
 		c.Status = "revoked"
 	}
@@ -182,6 +179,9 @@ func (d dice) ask(w *docWorld, c *docCustomer) *question {
 	q.Now = d.moment(0, 16)
 	if bounds := c.boundaries(); d.chance(60) {
 		q.Now = one(d, bounds...).Add(time.Duration(d.IntN(3)-1) * time.Millisecond)
+	}
+	if d.chance(5) {
+		q.PeriodEnds = q.Now.Add(time.Duration(1+d.IntN(1000)) * time.Hour).UnixMilli()
 	}
 	if d.chance(1) {
 		q.Customer = nil
