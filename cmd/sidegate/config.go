@@ -31,6 +31,7 @@ type Config struct {
 	Hub         string
 	Sidecar     string
 	Token       string
+	VaultKey    string
 	Output      string
 	LogLevel    string
 

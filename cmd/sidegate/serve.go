@@ -37,7 +37,7 @@ func (a *app) servers() []command {
 			example: "  sidegate dev\n  sidegate dev --data ./data --customers 100000\n" +
 				"  sidegate dev --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0 --hub-listen 127.0.0.1:0 --nats-listen 127.0.0.1:0",
 			settings: []string{"listen", "ops-listen", "hub-listen", "nats-listen", "data", "environment", "app-version",
-				"customers", "token", "log-level"},
+				"customers", "token", "vault-key", "log-level"},
 			run: a.dev},
 		{use: "hub", short: "Run the vendor's side: the admin API over the log",
 			long: "The log is in NATS JetStream. On an empty one the hub makes the first admin token and shows it once,\n" +
@@ -51,7 +51,7 @@ func (a *app) servers() []command {
 			example: "  sidegate sidecar --nats nats://127.0.0.1:4222 --data ./sidecar\n" +
 				"  sidegate sidecar --nats nats://127.0.0.1:4222 --data ./sidecar --listen unix:/run/sidegate.sock",
 			settings: []string{"listen", "ops-listen", "nats", "nats-creds", "data", "groups", "environment",
-				"app-version", "log-level"},
+				"app-version", "vault-key", "log-level"},
 			run: a.runBounded(a.sidecar)},
 	}
 }
@@ -279,7 +279,7 @@ func (l logs) close() {
 func (a *app) newSite(c *Config, from logs, data string) (*site.Site, error) {
 	s, err := site.New(site.Options{Listen: c.Listen, OpsListen: c.OpsListen, Data: data, Log: from.docs,
 		Totals: from.totals, Bus: from.totals, Groups: c.groups(), Environment: c.Environment,
-		AppVersion: c.AppVersion, Version: version(), Now: time.Now, Logger: a.logger(c)})
+		AppVersion: c.AppVersion, VaultKey: c.VaultKey, Version: version(), Now: time.Now, Logger: a.logger(c)})
 	return s, freePort(err, "--listen or --ops-listen")
 }
 

@@ -58,6 +58,9 @@ func settings() []setting {
 			field: func(c *Config) any { return &c.Sidecar }, valid: sidecarURL},
 		{flag: "token", usage: "`TOKEN` for the hub; better in SIDEGATE_TOKEN or SIDEGATE_TOKEN_FILE", secret: true,
 			field: func(c *Config) any { return &c.Token }},
+		{flag: "vault-key", usage: "`KEY` that encrypts what is counted on disk, 32 bytes as hex or base64; better in " +
+			"SIDEGATE_VAULT_KEY or SIDEGATE_VAULT_KEY_FILE", secret: true,
+			field: func(c *Config) any { return &c.VaultKey }},
 		{flag: "output", usage: "`FORMAT`: human or json", def: "human", words: []string{"human", "json"},
 			field: func(c *Config) any { return &c.Output }},
 		{flag: "log-level", usage: "`LEVEL`: debug, info, warn or error", def: "info",

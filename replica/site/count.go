@@ -34,8 +34,14 @@ func (s *Site) openMeter() error {
 	if s.o.Data == "" {
 		return nil
 	}
-	v, err := vault.Open(vault.Options{Dir: filepath.Join(s.o.Data, vaultDir), Key: s.o.VaultKey, Now: s.o.Now,
-		Logger: s.o.Logger})
+	to := vault.Options{Dir: filepath.Join(s.o.Data, vaultDir), Now: s.o.Now, Logger: s.o.Logger}
+	var err error
+	if s.o.VaultKey != "" {
+		if to.Key, err = vault.ParseKey(s.o.VaultKey); err != nil {
+			return fmt.Errorf("--vault-key: %w", err)
+		}
+	}
+	v, err := vault.Open(to)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ type Options struct {
 	Log         replica.Log // it need not be reachable
 	Totals      replica.Log // what others used; nil: nobody tells
 	Bus         Bus         // to a hub; nil: there is none, and no rights to hard limits
-	VaultKey    []byte      // encrypts what is counted on disk; nil: nothing does
+	VaultKey    string      // encrypts what is counted on disk, see vault.ParseKey; empty: nothing does
 	Groups      []string    // of customers; nil: all
 	Environment string      // for checks that name none
 	AppVersion  string      // for checks that name none
