@@ -272,7 +272,7 @@ func beyond(b *bench) {
 		"", "/a", "@eu/a", "catalog/", "catalog@", "plan@/a", "customer/", "customer", "customer@default/a",
 		"customer@/a", "customer/" + strings.Repeat("x", 257),
 		"customer/a\x00b", "customer/a\nb", "customer/\x7f", "customer/\u0085", "customer/\xff", "customer@e\tu/a",
-		"customer@" + strings.Repeat("x", 257) + "/a", "ledger/" + strings.Repeat("x", 1025),
+		"customer@" + strings.Repeat("x", 257) + "/a", "ledger/" + strings.Repeat("x", replica.MaxRest+1),
 	} {
 		b.refused(replica.ErrKey, set(key, 0, "x"))
 		if _, err := b.Log.Get(b.ctx, key); !errors.Is(err, replica.ErrKey) {
