@@ -15,7 +15,9 @@ import (
 
 var updateLease = flag.Bool("update-lease", false, "write golden files of leases anew; only for a new version")
 
-func leaseKey() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)) }
+func leaseKey() ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+}
 
 func sampleLease() *Lease {
 	key := leaseKey()
