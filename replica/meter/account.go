@@ -20,8 +20,8 @@ type account struct {
 	out      bool   // an exchange about it is under way
 	rule     ledger.Rule
 	totals   *ledger.Totals
-	chunk    chunk
-	prior    *chunk // that the vault has and led has no more, as long as the vault has not been told
+	chunk    *chunk // never nil; one without a batch is empty
+	kept     *chunk // the one that the vault has; nil: it has none
 	demand   demand
 	wanted   int64         // rights that somebody waits for; 0: nobody does
 	soon     bool          // rights will be missed soon
@@ -95,26 +95,25 @@ func (a *account) grants(u *checker.Use, now int64) {
 	}
 }
 
-// mend makes the account what the vault has, after the vault took nothing. Of a chunk that the vault has, what was
-// consumed stays consumed.
+// mend makes the account what the vault has, after the vault took nothing. Of the chunk that the vault has, what was
+// consumed stays consumed: a chunk that was let go of remembers what was left of it.
 func (a *account) mend() {
 	a.led = ledger.NewAccount()
 	if led, err := ledger.DecodeAccount(a.durable); err == nil { // it was encoded here; nil: the vault has none
 		a.led = *led
 	}
 	a.version++
-	if a.prior != nil {
-		a.chunk, a.prior = *a.prior, nil
+	if a.chunk = a.kept; a.chunk == nil {
+		a.chunk = &chunk{}
 	}
-	if !a.chunk.in.written() {
-		a.chunk = chunk{}
+	if a.chunk.in != nil {
+		a.chunk.used = a.led.Chunk(a.chunk.span, a.chunk.src) - a.chunk.left
 	}
-	a.chunk.used = a.led.Chunk(a.chunk.span, a.chunk.src) - a.chunk.left
 }
 
 // settle counts what was consumed of the chunk.
 func (a *account) settle() {
-	c := &a.chunk
+	c := a.chunk
 	if c.used == 0 {
 		return
 	}
@@ -130,9 +129,5 @@ func (a *account) drop() {
 		a.led.Settled(a.chunk.span, a.chunk.src, a.chunk.left, 0)
 		a.version++
 	}
-	if a.chunk.in.written() && a.prior == nil {
-		gone := a.chunk
-		a.prior = &gone
-	}
-	a.chunk = chunk{}
+	a.chunk = &chunk{}
 }

@@ -3,7 +3,6 @@ package meter
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/sidegate/sidegate/replica/ledger"
 )
@@ -13,7 +12,6 @@ var ErrClosed = errors.New("the meter is stopping")
 
 // A batch is what one commit writes, and who waits for it.
 type batch struct {
-	inside   sync.WaitGroup // those that are changing accounts for it
 	accounts map[*account]struct{}
 	memories []Memory
 	kept     [][16]byte // keys whose promises end with the batch
@@ -24,40 +22,26 @@ type batch struct {
 
 func newBatch() *batch { return &batch{accounts: map[*account]struct{}{}, done: make(chan struct{})} }
 
-// written tells whether the vault has a batch. There is no batch for an empty chunk.
-func (b *batch) written() bool {
-	if b == nil {
-		return false
-	}
-	select {
-	case <-b.done:
-		return b.err == nil
-	default:
-		return false
-	}
-}
-
 // wait returns when a batch is written, or not.
 func (b *batch) wait() error {
 	<-b.done
 	return b.err
 }
 
-// enter is called before an account is changed, and leave after: what is changed between the two is written with the
-// batch, or undone with all of it. An error says that nothing may be changed now.
+// enter is called before an account is locked and changed, and leave after. Between the two the batch stays open: what
+// is changed is written with it, or undone with all of it. An error says that nothing may be changed now.
 func (m *Meter) enter() (*batch, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.gate.RLock()
 	if m.next.shut {
+		defer m.gate.RUnlock()
 		return nil, m.next.err
 	}
-	m.next.inside.Add(1)
 	return m.next, nil
 }
 
-// leave ends what enter began. It has the accounts written that were added.
-func (m *Meter) leave(b *batch) {
-	b.inside.Done()
+// leave ends what enter began.
+func (m *Meter) leave() {
+	m.gate.RUnlock()
 	select {
 	case m.wake <- struct{}{}:
 	default:
@@ -73,13 +57,15 @@ func (m *Meter) add(b *batch, a *account, memories ...Memory) {
 	b.memories = append(b.memories, memories...)
 }
 
-// change changes an account, which is locked, if it may be changed now, and has it written if do says that it is.
+// change locks and changes an account, if it may be changed now, and has it written if do says that it is another one.
 func (m *Meter) change(a *account, do func() bool) *batch {
 	b, err := m.enter()
 	if err != nil {
 		return nil // it is tried again
 	}
-	defer m.leave(b)
+	defer m.leave()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if !do() {
 		return nil
 	}
@@ -101,37 +87,40 @@ func (m *Meter) write(ctx context.Context) error {
 	}
 }
 
-// turn makes room for the next batch, which nobody may enter if why says so, and answers the one that is full once
-// everybody has left it.
-func (m *Meter) turn(why error) *batch {
-	m.mu.Lock()
-	b := m.next
-	m.next = newBatch()
-	m.next.shut, m.next.err = why != nil, why
-	m.mu.Unlock()
-	b.inside.Wait()
-	return b
-}
-
 // A state is an account as it was when it was encoded.
 type state struct {
 	version uint64
-	prior   *chunk
+	chunk   *chunk
+	data    []byte
+}
+
+// close ends the batch and encodes what it changed. Nobody changes an account meanwhile, so that nothing of the next
+// batch is written with this one. Nobody may enter the next one if why says so.
+func (m *Meter) close(why error) (*batch, map[*account]state) {
+	m.gate.Lock()
+	defer m.gate.Unlock()
+	b := m.next
+	m.next = newBatch()
+	m.next.shut, m.next.err = why != nil, why
+	states := make(map[*account]state, len(b.accounts))
+	for a := range b.accounts {
+		a.mu.Lock()
+		states[a] = state{a.version, a.chunk, ledger.AppendAccount(nil, &a.led)}
+		a.mu.Unlock()
+	}
+	return b, states
 }
 
 // commit writes the batch. With last set nobody may enter another one.
 func (m *Meter) commit(last error) {
-	b := m.turn(last)
-	if len(b.accounts) == 0 && len(b.memories) == 0 {
+	b, states := m.close(last)
+	if len(states) == 0 && len(b.memories) == 0 {
 		close(b.done)
 		return
 	}
-	accounts := make(map[string][]byte, len(b.accounts))
-	states := make(map[*account]state, len(b.accounts))
-	for a := range b.accounts {
-		a.mu.Lock()
-		accounts[a.key], states[a] = ledger.AppendAccount(nil, &a.led), state{a.version, a.prior}
-		a.mu.Unlock()
+	accounts := make(map[string][]byte, len(states))
+	for a, s := range states {
+		accounts[a.key] = s.data
 	}
 	if b.err = m.o.Vault.Commit(accounts, b.memories); b.err != nil {
 		m.fail(b, last)
@@ -139,10 +128,7 @@ func (m *Meter) commit(last error) {
 	}
 	for a, s := range states {
 		a.mu.Lock()
-		a.durable, a.saved = accounts[a.key], s.version
-		if a.prior == s.prior {
-			a.prior = nil
-		}
+		a.durable, a.saved, a.kept = s.data, s.version, s.chunk
 		a.mu.Unlock()
 	}
 	m.release(b)
@@ -152,10 +138,10 @@ func (m *Meter) commit(last error) {
 // fail tells everybody who waits that nothing was written, those who entered meanwhile too: what they did stands on
 // what the vault did not take. Nobody changes an account until all are what the vault has.
 func (m *Meter) fail(b *batch, last error) {
-	m.mu.Lock()
-	m.next.shut, m.next.err = true, b.err
-	m.mu.Unlock()
-	also := m.turn(b.err)
+	m.gate.Lock()
+	defer m.gate.Unlock()
+	also := m.next
+	also.err = b.err
 	for _, lost := range []*batch{b, also} {
 		for a := range lost.accounts {
 			a.mu.Lock()
@@ -163,10 +149,8 @@ func (m *Meter) fail(b *batch, last error) {
 			a.mu.Unlock()
 		}
 	}
-	m.mu.Lock()
 	m.next = newBatch()
 	m.next.shut, m.next.err = last != nil, last
-	m.mu.Unlock()
 	for _, lost := range []*batch{b, also} {
 		m.release(lost)
 		close(lost.done)

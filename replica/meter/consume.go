@@ -143,7 +143,7 @@ func (t *try) locked() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	defer t.m.leave(in)
+	defer t.m.leave()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.rule = ruleOf(&t.terms)
@@ -213,12 +213,13 @@ func (a *account) chunkOf(q int64) int64 { return max(16*q, min(a.demand.perSeco
 
 // fromChunk consumes from memory.
 func (t *try) fromChunk(span ledger.Span, q, now int64) bool {
-	a, c := t.a, &t.a.chunk
+	a, c := t.a, t.a.chunk
 	soft := c.src.Kind == ledger.Unbacked
 	if c.span != span || soft != t.terms.Soft || c.left < q {
 		if !t.fill(span, q, now) {
 			return false
 		}
+		c = a.chunk
 	}
 	c.left -= q
 	c.used += q
@@ -240,7 +241,7 @@ func (t *try) fill(span ledger.Span, q, now int64) bool {
 		return false
 	}
 	t.m.add(t.in, a)
-	a.chunk = chunk{span: span, src: src, left: n, in: t.in}
+	a.chunk = &chunk{span: span, src: src, left: n, in: t.in}
 	return true
 }
 

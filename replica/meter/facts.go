@@ -74,7 +74,7 @@ func (r *recording) count() error {
 		r.m.add(in, a, Memory{Key: f.Key, Answer: counted, At: r.m.clock.read()})
 		a.mu.Unlock()
 	}
-	r.m.leave(in)
+	r.m.leave()
 	return in.wait()
 }
 

@@ -102,14 +102,14 @@ func (m *Meter) changed() []*account {
 	m.unindex()
 	var all []*account
 	m.each(func(a *account) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
 		m.change(a, func() bool {
 			version := a.version
 			a.settle()
 			a.tidy(now, linked)
 			return a.version != version
 		})
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		if a.saved > a.told {
 			all = append(all, a)
 		}
@@ -237,8 +237,6 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 		return
 	}
 	m.each(func(a *account) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
 		m.change(a, func() bool {
 			a.led.Adopt(reply.Epoch)
 			a.told = 0
@@ -312,18 +310,18 @@ func (a *account) hear() {
 // apply takes the hub's answer in. A code says that this holder may not go on under its name.
 func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code string) {
 	a := it.account
+	if code = ans.Code; !distrusts(code) {
+		code = ""
+		// Rights that are not written yet are not spent: whoever spends them is in this batch or a later one.
+		m.change(a, func() bool {
+			version := a.version
+			code = a.take(it, ans, epoch)
+			return a.version != version
+		})
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer a.hear()
-	if distrusts(ans.Code) {
-		return ans.Code
-	}
-	// Rights that are not written yet are not spent: whoever spends them is in this batch or a later one.
-	m.change(a, func() bool {
-		version := a.version
-		code = a.take(it, ans, epoch)
-		return a.version != version
-	})
 	a.tell(ans.Totals)
 	a.denied = ans.Denied
 	return code

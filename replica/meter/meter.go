@@ -81,9 +81,11 @@ type Meter struct {
 	count  atomic.Int64 // accounts
 	clock  clock
 
+	gate sync.RWMutex // held by those who change accounts, and alone by the one who ends a batch; before all others
+	next *batch       // what the next commit writes; under gate
+
 	mu       sync.Mutex
 	identity Identity
-	next     *batch                // what the next commit writes
 	promised map[[16]byte]*promise // keys that are being used right now
 	reserved map[string]*account   // by reservation
 	waiting  map[*account]struct{} // accounts that want rights at once
@@ -163,7 +165,7 @@ func (m *Meter) account(key string) *account {
 	s.Lock()
 	defer s.Unlock()
 	if a = s.accounts[key]; a == nil {
-		a = &account{key: key, led: ledger.NewAccount(), answered: make(chan struct{})}
+		a = &account{key: key, led: ledger.NewAccount(), chunk: &chunk{}, answered: make(chan struct{})}
 		s.accounts[key] = a
 		m.count.Add(1)
 	}

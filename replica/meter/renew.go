@@ -54,15 +54,17 @@ func (m *Meter) renew() {
 	}
 	m.mu.Lock()
 	m.identity, m.toldAll = m.o.Vault.Identity(), 0
-	m.next = newBatch()
 	m.mu.Unlock()
+	m.gate.Lock()
+	m.next = newBatch()
+	m.gate.Unlock()
 }
 
 // inherit makes an account what it is under the new name.
 func (a *account) inherit(led *ledger.Account, data []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.led, a.durable, a.chunk, a.told = *led, data, chunk{}, 0
+	a.led, a.durable, a.chunk, a.kept, a.told = *led, data, &chunk{}, nil, 0
 	a.version++
 	a.saved = a.version
 }

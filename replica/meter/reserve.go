@@ -89,7 +89,7 @@ func (m *Meter) settle(id string, end func(*ledger.Account) *ledger.Refusal) err
 		return err
 	}
 	no := m.settleIn(in, a, end)
-	m.leave(in)
+	m.leave()
 	if no == nil {
 		return in.wait()
 	}

@@ -31,14 +31,14 @@ func (a *account) tidy(now int64, linked bool) {
 		a.led.GiveBack(span, 0, now)
 		a.led.GiveBackStanding(0)
 	}
-	a.led.Forget(a.kept(span))
+	a.led.Forget(a.cutOff(span))
 	if string(before) != string(ledger.AppendAccount(nil, &a.led)) {
 		a.version++
 	}
 }
 
-// kept is up to when periods may be forgotten: two closed ones are kept, so that a hub that lost them can learn.
-func (a *account) kept(span ledger.Span) int64 {
+// cutOff is up to when periods may be forgotten: two closed ones are kept, so that a hub that lost them can learn.
+func (a *account) cutOff(span ledger.Span) int64 {
 	for range 2 {
 		if span.Start <= 0 {
 			return 0
@@ -72,8 +72,6 @@ func (m *Meter) depart(ctx context.Context) {
 func (m *Meter) rest(change func(*account)) {
 	var last *batch
 	m.each(func(a *account) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
 		b := m.change(a, func() bool {
 			version := a.version
 			change(a)
