@@ -35,7 +35,7 @@ func (a *API) consume(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble,
 	if t, ok := w.takeKey(ctx); !ok {
 		return t, false
 	}
-	res, err := a.o.Meter.Consume(ctx, a.request(w, view))
+	res, err := a.o.Meter.Consume(lifeOf(ctx), a.request(w, view))
 	if err != nil {
 		return uncounted(err), false
 	}

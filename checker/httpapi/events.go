@@ -53,7 +53,7 @@ func (a *API) usage(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, b
 			return t.at("events", i), false
 		}
 	}
-	duplicates, err := a.o.Meter.Record(ctx, facts)
+	duplicates, err := a.o.Meter.Record(lifeOf(ctx), facts)
 	if err != nil {
 		return uncounted(err), false
 	}

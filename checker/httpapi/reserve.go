@@ -33,7 +33,7 @@ func (a *API) reserve(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble,
 	if !ok {
 		return t, false
 	}
-	res, made, err := a.o.Meter.Reserve(ctx, a.request(w, view), ttl)
+	res, made, err := a.o.Meter.Reserve(lifeOf(ctx), a.request(w, view), ttl)
 	if err != nil {
 		return uncounted(err), false
 	}

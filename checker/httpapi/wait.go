@@ -18,9 +18,34 @@ const (
 	maxWait     = 30_000
 )
 
+// A life is a context that ends when the server does. A RequestCtx itself must not be what other contexts come from: it
+// serves the next request while their timers may still look at it.
+type life struct{ done <-chan struct{} }
+
+func lifeOf(ctx *fasthttp.RequestCtx) context.Context { return life{ctx.Done()} }
+
+// Deadline says that there is none.
+func (l life) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done is closed when the server stops.
+func (l life) Done() <-chan struct{} { return l.done }
+
+// Err tells whether the server stops.
+func (l life) Err() error {
+	select {
+	case <-l.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// Value is nil.
+func (l life) Value(any) any { return nil }
+
 // await waits for a revision.
 func (a *API) await(ctx *fasthttp.RequestCtx, k *ask) (*index.View, trouble, bool) {
-	wait, cancel := context.WithTimeout(ctx, time.Duration(k.waitMs)*time.Millisecond)
+	wait, cancel := context.WithTimeout(lifeOf(ctx), time.Duration(k.waitMs)*time.Millisecond)
 	defer cancel()
 	err := a.o.Source.Index().Wait(wait, k.minRevision)
 	view := a.o.Source.Index().Load()
@@ -62,7 +87,7 @@ func (a *API) awaitAll(ctx *fasthttp.RequestCtx, items []bulkItem) (*index.View,
 			continue
 		}
 		longest = k.waitMs
-		wait, cancel := context.WithTimeout(ctx, time.Duration(longest)*time.Millisecond)
+		wait, cancel := context.WithTimeout(lifeOf(ctx), time.Duration(longest)*time.Millisecond)
 		defer cancel()
 		waits, revisions = append(waits, wait), append(revisions, k.minRevision)
 	}
