@@ -211,6 +211,38 @@ func TestAListOfFreePagesMustBeWhole(t *testing.T) {
 	}
 }
 
+// A key of a branch that lies before the first key below it leaves everything to be found, until a commit enters the
+// page below a second time.
+func TestAKeyOfABranchIsTheFirstBelowIt(t *testing.T) {
+	d := filled(t)
+	good, holder := read(t, filepath.Join(d.o.Dir, dataFile)), read(t, filepath.Join(d.o.Dir, holderFile))
+	tried := 0
+	for at := int64(0); at < highWater(t, good); at += pageSize {
+		page := good[at:]
+		if count := binary.NativeEndian.Uint16(page[10:]); binary.NativeEndian.Uint16(page[8:]) != flagBranch || count < 2 {
+			continue
+		}
+		e, err := elementAt(page[:pageSize], pageHead+elementLen, false)
+		if err != nil {
+			continue // a page that is not used any more
+		}
+		data := bytes.Clone(good)
+		key := data[at+int64(pageHead+elementLen)+int64(binary.NativeEndian.Uint32(page[pageHead+elementLen:])):]
+		key[len(e.key)-1]--
+		fresh(t, d.o.Dir, map[string][]byte{dataFile: data, holderFile: holder})
+		lost, err := d.judge(data)
+		if err != nil {
+			t.Errorf("page %d: %v", at/pageSize, err)
+		}
+		if lost {
+			tried++
+		}
+	}
+	if tried == 0 {
+		t.Error("no branch was tried that is in use")
+	}
+}
+
 // A page that is damaged under an open vault breaks it, and does not end the process.
 func TestDamageUnderAnOpenVaultIsAnError(t *testing.T) {
 	d := newDesk(t)

@@ -51,11 +51,21 @@ type walk struct {
 	bufs  [deepest][]byte                              // pages on the way down
 }
 
-// A span is where a page must lie: its keys are at least low and below high.
+// A span is where a page must lie: its first key is low, and its keys are below high. bbolt finds a page in its parent
+// by its first key, so that one that is only near would be entered a second time by the next commit.
 type span struct {
 	bucket    string // "" is the root
 	low, high []byte // nil: without bound
 	depth     int
+}
+
+// fits tells whether a key may be the i-th of a page, after the last.
+func (s *span) fits(i int, key, last []byte) bool {
+	order := bytes.Compare(key, last)
+	if s.high != nil && bytes.Compare(key, s.high) >= 0 {
+		return false
+	}
+	return i > 0 && order > 0 || i == 0 && (s.low == nil || order == 0)
 }
 
 type meta struct{ root, freelist, high, txid uint64 }
@@ -190,8 +200,7 @@ func (w *walk) node(buf []byte, s span) error {
 		if err != nil {
 			return err
 		}
-		order := bytes.Compare(e.key, last)
-		if last != nil && (order < 0 || order == 0 && i > 0) || s.high != nil && bytes.Compare(e.key, s.high) >= 0 {
+		if !s.fits(i, e.key, last) {
 			return damaged("keys in bucket %q are out of order", s.bucket)
 		}
 		if isLeaf {
