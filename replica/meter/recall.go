@@ -3,6 +3,8 @@ package meter
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -16,24 +18,24 @@ const totalsVersion = 1
 var errTotals = errors.New("the totals that were kept cannot be read; they will be told again")
 
 // Totals is all that others used as far as it is known, for a restart without a hub: a version, then for each account
-// its key and its totals with their lengths, then xxhash64 of all that. Nil: nothing is known.
+// its key and its totals with their lengths, then xxhash64 of all that. The order is that of the keys, so that the same
+// totals are the same bytes. Nil: nothing is known.
 func (m *Meter) Totals() []byte {
-	var out []byte
+	known := map[string][]byte{}
 	m.each(func(a *account) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.totals == nil {
-			return
+		if a.totals != nil {
+			known[a.key] = ledger.AppendTotals(nil, a.totals)
 		}
-		if out == nil {
-			out = []byte{totalsVersion}
-		}
-		out = append(binary.AppendUvarint(out, uint64(len(a.key))), a.key...)
-		data := ledger.AppendTotals(nil, a.totals)
-		out = append(binary.AppendUvarint(out, uint64(len(data))), data...)
 	})
-	if out == nil {
+	if len(known) == 0 {
 		return nil
+	}
+	out := []byte{totalsVersion}
+	for _, key := range slices.Sorted(maps.Keys(known)) {
+		out = append(binary.AppendUvarint(out, uint64(len(key))), key...)
+		out = append(binary.AppendUvarint(out, uint64(len(known[key]))), known[key]...)
 	}
 	return binary.LittleEndian.AppendUint64(out, xxhash.Sum64(out))
 }
