@@ -78,8 +78,18 @@ type keyring struct {
 	rev     uint64
 	changed chan struct{} // closed, and made anew, when more is known
 	ready   bool
-	byHash  map[[sha256.Size]byte]string
-	tokens  map[string]heldToken
+	known   *ring // who is let in
+	next    *ring // what Published makes known: the same one, unless the books are being read anew
+}
+
+// A ring is tokens by id, and ids by hash.
+type ring struct {
+	byHash map[[sha256.Size]byte]string
+	tokens map[string]heldToken
+}
+
+func newRing() *ring {
+	return &ring{byHash: map[[sha256.Size]byte]string{}, tokens: map[string]heldToken{}}
 }
 
 type heldToken struct {
@@ -88,16 +98,15 @@ type heldToken struct {
 }
 
 func newKeyring() *keyring {
-	k := &keyring{changed: make(chan struct{})}
-	k.Reset()
-	return k
+	r := newRing()
+	return &keyring{changed: make(chan struct{}), known: r, next: r}
 }
 
-// Reset forgets every token.
+// Reset begins anew. The tokens that are known are let in until those of the other log are.
 func (k *keyring) Reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.byHash, k.tokens = map[[sha256.Size]byte]string{}, map[string]heldToken{}
+	k.next = newRing()
 }
 
 // Apply takes a document in.
@@ -108,23 +117,23 @@ func (k *keyring) Apply(e replica.Entry) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if old, ok := k.tokens[key.ID]; ok {
-		delete(k.tokens, key.ID)
-		delete(k.byHash, [sha256.Size]byte(old.Hash))
+	if old, ok := k.next.tokens[key.ID]; ok {
+		delete(k.next.tokens, key.ID)
+		delete(k.next.byHash, [sha256.Size]byte(old.Hash))
 	}
 	t, err := decodeToken(e.Value)
 	if e.Deleted() || err != nil || len(t.Hash) != sha256.Size {
 		return // a token that cannot be read opens nothing
 	}
-	k.tokens[key.ID] = heldToken{t, e.Rev}
-	k.byHash[[sha256.Size]byte(t.Hash)] = key.ID
+	k.next.tokens[key.ID] = heldToken{t, e.Rev}
+	k.next.byHash[[sha256.Size]byte(t.Hash)] = key.ID
 }
 
 // Published notes how much is known.
 func (k *keyring) Published(rev uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.rev, k.ready = rev, true
+	k.known, k.rev, k.ready = k.next, rev, true
 	close(k.changed)
 	k.changed = make(chan struct{})
 }
@@ -151,16 +160,16 @@ func (k *keyring) find(secret string) (token, bool) {
 	hash := sha256.Sum256([]byte(secret))
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	id, ok := k.byHash[hash]
-	return k.tokens[id].token, ok
+	id, ok := k.known.byHash[hash]
+	return k.known.tokens[id].token, ok
 }
 
 // list is every token by id.
 func (k *keyring) list() []heldToken {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	all := make([]heldToken, 0, len(k.tokens))
-	for _, t := range k.tokens {
+	all := make([]heldToken, 0, len(k.known.tokens))
+	for _, t := range k.known.tokens {
 		all = append(all, t)
 	}
 	slices.SortFunc(all, func(a, b heldToken) int { return strings.Compare(a.ID, b.ID) })
