@@ -213,13 +213,17 @@ func (a *Account) Chunk(s Span, src Source) int64 {
 	return 0
 }
 
-// Recover is called when the process starts: what of a chunk was consumed before it died is not known.
-func (a *Account) Recover() {
+// Recover is called when the process starts: what of a chunk was consumed before it died is not known. Like the others
+// that clean up it tells whether it changed anything.
+func (a *Account) Recover() bool {
+	changed := false
 	for i := range a.Entries {
 		e := &a.Entries[i]
+		changed = changed || e.Chunk > 0
 		e.Doubt += e.Chunk
 		e.Chunk = 0
 	}
+	return changed
 }
 
 // GiveBack releases the rights of a period that are free beyond keep, the last to be spent first.
@@ -236,24 +240,26 @@ func (a *Account) GiveBack(s Span, keep, now int64) int64 {
 }
 
 // GiveBackStanding releases standing rights beyond keep, for periods that have not begun here.
-func (a *Account) GiveBackStanding(keep int64) {
-	if n := a.Standing.Granted - a.Standing.Released; n > keep {
-		a.Standing.Released += n - keep
-	}
+func (a *Account) GiveBackStanding(keep int64) bool {
+	over := max(0, a.Standing.Granted-a.Standing.Released-keep)
+	a.Standing.Released += over
+	return over > 0
 }
 
 // Tidy releases what is void: rights of periods that ended and of grants that expired, standing rights that are over,
 // for they count until they are given back, and reservations that ran out.
-func (a *Account) Tidy(now int64) {
-	a.expire(now)
+func (a *Account) Tidy(now int64) bool {
+	changed := a.expire(now)
 	if now >= a.Standing.Until {
-		a.GiveBackStanding(0)
+		changed = a.GiveBackStanding(0) || changed
 	}
 	for i := range a.Entries {
 		if e := &a.Entries[i]; e.Source.backed() && !a.valid(e, now) && e.free() > 0 {
 			e.Released += e.free()
+			changed = true
 		}
 	}
+	return changed
 }
 
 func (a *Account) find(s Span, src Source) *Entry {
@@ -267,23 +273,26 @@ func (a *Account) find(s Span, src Source) *Entry {
 
 // Forget drops the periods that ended up to a time, as far as the hub is known to have all of them in its book. What is
 // kept is what a hub that lost its log can learn again.
-func (a *Account) Forget(before int64) {
+func (a *Account) Forget(before int64) bool {
+	changed := false
 	for len(a.Entries) > 0 {
 		first := a.Entries[0].Span
 		n := 0
 		for n < len(a.Entries) && a.Entries[n].Span.Start == first.Start {
 			e := &a.Entries[n]
 			if first.End > before || !e.done() {
-				return
+				return changed
 			}
 			n++
 		}
 		if slices.ContainsFunc(a.Reservations, func(r Reservation) bool { return r.Span.Start == first.Start && !r.Ended }) {
-			return
+			return changed
 		}
 		a.Entries = slices.Delete(a.Entries, 0, n)
 		a.Forgot = first.Start
+		changed = true
 	}
+	return changed
 }
 
 // done tells whether nothing can change in an entry any more, and the hub knows.

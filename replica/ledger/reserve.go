@@ -135,15 +135,18 @@ func (a *Account) Refund(id string) *Refusal {
 }
 
 // expire ends the reservations whose time is over, and forgets those whose period was forgotten.
-func (a *Account) expire(now int64) {
+func (a *Account) expire(now int64) bool {
+	changed, count := false, len(a.Reservations)
 	for i := range a.Reservations {
 		if r := &a.Reservations[i]; !r.Ended && now >= r.Expires {
 			a.free(r)
+			changed = true
 		}
 	}
 	a.Reservations = slices.DeleteFunc(a.Reservations, func(r Reservation) bool {
 		return r.Ended && r.Span.Start <= a.Forgot
 	})
+	return changed || len(a.Reservations) < count
 }
 
 // checkReserved holds what is set aside against the reservations.

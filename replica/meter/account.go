@@ -27,7 +27,6 @@ type account struct {
 	soon     bool          // rights will be missed soon
 	asked    int64         // unix milliseconds of the last ask
 	room     int64         // what was left of the limit at the last decision
-	denied   string        // why the hub granted nothing when it was asked last; empty: it did
 	answered chan struct{} // closed, and made anew, when the hub has answered
 }
 
@@ -53,33 +52,38 @@ func (a *account) span(now int64) ledger.Span {
 	return a.led.Span(a.rule, now)
 }
 
+// untouched tells whether nothing was ever counted: only others' totals are known.
+func (a *account) untouched() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.version == 0
+}
+
 // use is what a decision has to know, for the period that an account is in.
-func (a *account) use(id ledger.HolderID, now int64) (u checker.Use, span ledger.Span) {
-	span = a.span(now)
+func (a *account) use(id ledger.HolderID, now int64) (u checker.Use) {
+	span := a.span(now)
 	u.HeldRights = a.led.Free(span, now)
-	own := a.led.Used(span)
+	u.Used = a.led.Used(span)
 	if a.chunk.span.Start == span.Start {
-		own -= a.chunk.left
+		u.Used -= a.chunk.left
 		if a.chunk.src.Kind != ledger.Unbacked {
 			u.HeldRights += a.chunk.left
 		}
 	}
-	u.Used = own
 	if span.End != ledger.Forever {
 		u.ResetsAt = span.End
 	}
-	if t := a.totals; t != nil && t.Span.Start == span.Start {
-		used, out := t.Others(id)
-		u.Used += used
-		u.UnseenMax = out
-		u.Rolled = t.Rolled
-		u.TotalsAge = max(0, now-t.At)
-		a.grants(&u, now)
-	} else if t != nil {
-		u.TotalsAge = max(0, now-t.At)
-		a.grants(&u, now)
+	t := a.totals
+	if t == nil {
+		return u
 	}
-	return u, span
+	u.TotalsAge = max(0, now-t.At)
+	a.grants(&u, now)
+	if t.Span.Start == span.Start {
+		used, out := t.Others(id)
+		u.Used, u.UnseenMax, u.Rolled = u.Used+used, out, t.Rolled
+	}
+	return u
 }
 
 // grants adds what grants are worth: what is left of the active ones, and what this period spent of the others.

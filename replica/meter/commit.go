@@ -40,8 +40,10 @@ func (m *Meter) enter() (*batch, error) {
 }
 
 // leave ends what enter began.
-func (m *Meter) leave() {
-	m.gate.RUnlock()
+func (m *Meter) leave() { m.gate.RUnlock() }
+
+// signal has the batch written.
+func (m *Meter) signal() {
 	select {
 	case m.wake <- struct{}{}:
 	default:
@@ -55,10 +57,11 @@ func (m *Meter) add(b *batch, a *account, memories ...Memory) {
 	defer m.mu.Unlock()
 	b.accounts[a] = struct{}{}
 	b.memories = append(b.memories, memories...)
+	m.signal()
 }
 
-// change locks and changes an account, if it may be changed now, and has it written if do says that it is another one.
-func (m *Meter) change(a *account, do func() bool) *batch {
+// change locks and changes an account, if it may be changed now, and has it written if the vault has another version.
+func (m *Meter) change(a *account, do func()) *batch {
 	b, err := m.enter()
 	if err != nil {
 		return nil // it is tried again
@@ -66,7 +69,7 @@ func (m *Meter) change(a *account, do func() bool) *batch {
 	defer m.leave()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !do() {
+	if do(); a.version == a.saved {
 		return nil
 	}
 	m.add(b, a)

@@ -153,7 +153,7 @@ func (t *try) locked() (Result, error) {
 		a.drop()
 	}
 	id := t.m.holder()
-	t.r.Held.Use, _ = a.use(id, now)
+	t.r.Held.Use = a.use(id, now)
 	d := checker.Decide(t.r.Held, t.r.Ask, now)
 	res := Result{Decision: d}
 	q := max(0, t.r.Ask.Quantity)
@@ -175,8 +175,12 @@ func (t *try) locked() (Result, error) {
 		t.in = nil
 		return res, fmt.Errorf("%w: %s", ErrTooMany, no.Why)
 	}
-	consumed(&res.Decision, t.counts(q), a.led.Free(span, now)+a.chunk.left)
+	free := a.led.Free(span, now) + a.chunk.left
+	consumed(&res.Decision, t.counts(q), free)
 	res.Consumed = q
+	if !t.terms.Soft {
+		t.m.wantSoon(a, free, now)
+	}
 	t.write(&res, chunked)
 	return res, nil
 }
@@ -223,9 +227,6 @@ func (t *try) fromChunk(span ledger.Span, q, now int64) bool {
 	}
 	c.left -= q
 	c.used += q
-	if c.left < a.chunkOf(q)/4 && !t.terms.Soft {
-		t.m.wantSoon(a)
-	}
 	return true
 }
 
@@ -258,9 +259,6 @@ func (t *try) write(res *Result, chunked bool) {
 		}
 		t.in = t.a.chunk.in
 		return
-	}
-	if !t.terms.Soft {
-		t.m.wantSoon(t.a)
 	}
 	t.m.add(t.in, t.a, memories...)
 }

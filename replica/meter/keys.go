@@ -70,6 +70,7 @@ func (m *Meter) remember(b *batch, memories []Memory, p *promise) {
 	p.kept = true
 	b.memories = append(b.memories, memories...)
 	b.kept = append(b.kept, memories[0].Key)
+	m.signal()
 }
 
 // release ends the promises of memories that were written, or never will be.

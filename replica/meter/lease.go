@@ -37,11 +37,9 @@ func (m *Meter) want(a *account, q int64) {
 	m.beckon(a)
 }
 
-// wantSoon has rights asked for before they are missed. The account is locked.
-func (m *Meter) wantSoon(a *account) {
-	now := m.clock.read()
-	span := a.span(now)
-	if a.led.Free(span, now)+a.chunk.left < soonBelow*a.demand.perSecond() && now-a.asked > 10*pauseBetween {
+// wantSoon has rights asked for before they are missed, if few are free. The account is locked.
+func (m *Meter) wantSoon(a *account, free, now int64) {
+	if free < soonBelow*a.demand.perSecond() && now-a.asked > 10*pauseBetween {
 		a.soon = true
 		m.beckon(a)
 	}
@@ -99,15 +97,12 @@ func (m *Meter) beckoned() []*account {
 // changed tidies every account up, and lists those of which the hub does not know all that the vault has.
 func (m *Meter) changed() []*account {
 	now, linked := m.clock.read(), m.linked.Load()
-	m.unindex()
 	var all []*account
 	m.each(func(a *account) {
-		m.change(a, func() bool {
-			version := a.version
-			a.settle()
-			a.tidy(now, linked)
-			return a.version != version
-		})
+		if a.untouched() {
+			return
+		}
+		m.change(a, func() { a.tidy(now, linked) })
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.saved > a.told {
@@ -237,10 +232,10 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 		return
 	}
 	m.each(func(a *account) {
-		m.change(a, func() bool {
+		m.change(a, func() {
 			a.led.Adopt(reply.Epoch)
 			a.told = 0
-			return true
+			a.version++
 		})
 	})
 }
@@ -248,13 +243,13 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 // tellAllTold says that everything was told, if it was: once in an epoch, at first so that the fleet knows the holder,
 // and from time to time so that it is known to live.
 func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
-	l, key := m.lease()
 	m.mu.Lock()
-	done := m.toldAll > l.Epoch && l.Sent-m.reported.Load() < liveEvery
+	done := m.toldAll > m.epoch && m.clock.read()-m.reported.Load() < liveEvery
 	m.mu.Unlock()
 	if done || !was || m.o.Hub == nil {
 		return nil
 	}
+	l, key := m.lease()
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	l.Items = []wire.LeaseItem{{Customer: wire.AllTold, Report: ledger.Report{Holder: l.Holder, Epoch: l.Epoch}}}
@@ -313,17 +308,12 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 	if code = ans.Code; !distrusts(code) {
 		code = ""
 		// Rights that are not written yet are not spent: whoever spends them is in this batch or a later one.
-		m.change(a, func() bool {
-			version := a.version
-			code = a.take(it, ans, epoch)
-			return a.version != version
-		})
+		m.change(a, func() { code = a.take(it, ans, epoch) })
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer a.hear()
 	a.tell(ans.Totals)
-	a.denied = ans.Denied
 	return code
 }
 

@@ -87,7 +87,6 @@ type Meter struct {
 	mu       sync.Mutex
 	identity Identity
 	promised map[[16]byte]*promise // keys that are being used right now
-	reserved map[string]*account   // by reservation
 	waiting  map[*account]struct{} // accounts that want rights at once
 	wake     chan struct{}         // there is something to commit
 	urge     chan struct{}         // there is something to ask for
@@ -119,8 +118,7 @@ func New(o Options) (*Meter, error) {
 		o.Patience = 250 * time.Millisecond
 	}
 	m := &Meter{o: o, log: o.Logger, seed: maphash.MakeSeed(), next: newBatch(), promised: map[[16]byte]*promise{},
-		waiting: map[*account]struct{}{}, reserved: map[string]*account{}, wake: make(chan struct{}, 1),
-		urge:     make(chan struct{}, 1),
+		waiting: map[*account]struct{}{}, wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
 		identity: o.Vault.Identity()}
 	m.clock.now = o.Now
 	for i := range m.shards {
@@ -138,15 +136,14 @@ func (m *Meter) load(key string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("account of %q: %w", strings.ReplaceAll(key, "\x00", " "), err)
 	}
-	a := m.account(strings.Clone(key))
+	a := m.account(key)
 	a.led, a.durable = *led, append([]byte(nil), data...)
 	a.version, a.saved = 1, 1 // the hub may not have it
-	a.led.Recover()
-	m.index(a)
-	m.mu.Lock()
+	if a.led.Recover() {
+		a.version++
+	}
 	m.epoch = max(m.epoch, led.Epoch)
-	m.mu.Unlock()
-	m.change(a, func() bool { return string(ledger.AppendAccount(nil, &a.led)) != string(a.durable) })
+	m.change(a, func() {})
 	return nil
 }
 
@@ -177,7 +174,11 @@ func (m *Meter) find(customer, feature, room []byte) *account {
 	if m.count.Load() == 0 {
 		return nil
 	}
-	key := append(append(append(room[:0], customer...), 0), feature...)
+	return m.lookup(append(append(append(room[:0], customer...), 0), feature...))
+}
+
+// lookup finds the account of a key; nil if there is none.
+func (m *Meter) lookup(key []byte) *account {
 	s := &m.shards[maphash.Bytes(m.seed, key)%shards]
 	s.RLock()
 	defer s.RUnlock()

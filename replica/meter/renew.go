@@ -2,7 +2,6 @@ package meter
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/wire"
@@ -16,10 +15,7 @@ func (m *Meter) distrust(why string) {
 	m.mu.Lock()
 	m.why = why
 	m.mu.Unlock()
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
+	m.signal()
 }
 
 // renew takes another identity if the hub does not trust this one any more. What was consumed under the old one and
@@ -43,7 +39,7 @@ func (m *Meter) renew() {
 		a.drop()
 		led := a.led.Heir(why == ledger.CodeFenced)
 		heirs[a] = &led
-		accounts[strings.Clone(a.key)] = ledger.AppendAccount(nil, &led)
+		accounts[a.key] = ledger.AppendAccount(nil, &led)
 	})
 	if err := m.o.Vault.Renew(why, accounts); err != nil {
 		m.log.Error("the vault cannot take another identity; it will be tried again", "error", err)

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -37,9 +38,7 @@ func (m *Meter) Reserve(ctx context.Context, r *Request, ttl time.Duration) (Res
 	if !ok {
 		return Result{Decision: checker.Decide(r.Held, r.Ask, m.clock.read())}, Reserved{}, nil
 	}
-	holder := m.holder()
-	hold := &ledger.Reservation{ID: hex.EncodeToString(holder[:]) + "." + rand.Text(),
-		Expires: m.clock.read() + ttl.Milliseconds()}
+	hold := &ledger.Reservation{ID: rand.Text(), Expires: m.clock.read() + ttl.Milliseconds()}
 	a := m.account(keyOf(r.Customer, r.Feature))
 	t := try{m: m, a: a, r: r, terms: terms, hold: hold}
 	res, err := t.run()
@@ -49,10 +48,23 @@ func (m *Meter) Reserve(ctx context.Context, r *Request, ttl time.Duration) (Res
 	if err != nil || res.Consumed == 0 {
 		return res, Reserved{}, err
 	}
-	m.mu.Lock()
-	m.reserved[hold.ID] = a
-	m.mu.Unlock()
-	return res, Reserved{hold.ID, hold.Expires}, nil
+	return res, Reserved{m.address(hold.ID, a), hold.Expires}, nil
+}
+
+// address is what the outside calls a reservation: the holder that made it, its own ID, and the account that it is in.
+func (m *Meter) address(id string, a *account) string {
+	holder := m.holder()
+	return hex.EncodeToString(holder[:]) + "." + id + "." + base64.RawURLEncoding.EncodeToString([]byte(a.key))
+}
+
+// resolve is the way back: the holder, the ID, and the account if there is one.
+func (m *Meter) resolve(address string) (whose, id string, a *account) {
+	part := strings.Split(address, ".")
+	if len(part) != 3 {
+		return "", "", nil
+	}
+	key, _ := base64.RawURLEncoding.DecodeString(part[2])
+	return part[0], part[1], m.lookup(key)
 }
 
 // set sets q units aside.
@@ -67,28 +79,24 @@ func (t *try) set(span ledger.Span, q, now int64) *ledger.Refusal {
 }
 
 // Commit counts q units of a reservation, and lets the rest go.
-func (m *Meter) Commit(id string, q int64) error {
-	return m.settle(id, func(led *ledger.Account) *ledger.Refusal { return led.Commit(id, q) })
+func (m *Meter) Commit(address string, q int64) error {
+	return m.settle(address, func(led *ledger.Account, id string) *ledger.Refusal { return led.Commit(id, q) })
 }
 
 // Cancel lets a reservation go.
-func (m *Meter) Cancel(id string) error {
-	return m.settle(id, func(led *ledger.Account) *ledger.Refusal { return led.Cancel(id) })
-}
+func (m *Meter) Cancel(address string) error { return m.settle(address, (*ledger.Account).Cancel) }
 
 // settle ends a reservation, and returns when that is written down.
-func (m *Meter) settle(id string, end func(*ledger.Account) *ledger.Refusal) error {
-	m.mu.Lock()
-	a := m.reserved[id]
-	m.mu.Unlock()
+func (m *Meter) settle(address string, end func(*ledger.Account, string) *ledger.Refusal) error {
+	whose, id, a := m.resolve(address)
 	if a == nil {
-		return m.missing(id)
+		return m.missing(whose)
 	}
 	in, err := m.enter()
 	if err != nil {
 		return err
 	}
-	no := m.settleIn(in, a, end)
+	no := m.settleIn(in, a, func() *ledger.Refusal { return end(&a.led, id) })
 	m.leave()
 	if no == nil {
 		return in.wait()
@@ -99,52 +107,25 @@ func (m *Meter) settle(id string, end func(*ledger.Account) *ledger.Refusal) err
 	case ledger.CodeTooMany:
 		return ErrTooMuch
 	}
-	return ErrNoReservation
+	return m.missing(whose)
 }
 
-func (m *Meter) settleIn(in *batch, a *account, end func(*ledger.Account) *ledger.Refusal) *ledger.Refusal {
+func (m *Meter) settleIn(in *batch, a *account, end func() *ledger.Refusal) *ledger.Refusal {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.led.Tidy(m.clock.read()) // one that has run out is no more
-	no := end(&a.led)
-	m.add(in, a)
+	changed := a.led.Tidy(m.clock.read()) // one that has run out is no more
+	no := end()
+	if changed || no == nil {
+		m.add(in, a)
+	}
 	return no
 }
 
-// missing tells whose a reservation is that is not known here.
-func (m *Meter) missing(id string) error {
+// missing says of a reservation that is not known here whether another holder made it.
+func (m *Meter) missing(whose string) error {
 	holder := m.holder()
-	if whose, _, ok := strings.Cut(id, "."); ok && len(whose) == 2*len(holder) && whose != hex.EncodeToString(holder[:]) {
+	if len(whose) == 2*len(holder) && whose != hex.EncodeToString(holder[:]) {
 		return Elsewhere{whose}
 	}
 	return ErrNoReservation
-}
-
-// index notes the reservations of an account that the vault had.
-func (m *Meter) index(a *account) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i := range a.led.Reservations {
-		m.reserved[a.led.Reservations[i].ID] = a
-	}
-}
-
-// unindex forgets reservations that the ledger has forgotten.
-func (m *Meter) unindex() {
-	m.mu.Lock()
-	all := make(map[string]*account, len(m.reserved))
-	for id, a := range m.reserved {
-		all[id] = a
-	}
-	m.mu.Unlock()
-	for id, a := range all {
-		a.mu.Lock()
-		gone := a.led.Reservation(id) == nil && a.version == a.saved
-		a.mu.Unlock()
-		if gone {
-			m.mu.Lock()
-			delete(m.reserved, id)
-			m.mu.Unlock()
-		}
-	}
 }

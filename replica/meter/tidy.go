@@ -17,24 +17,24 @@ const (
 
 // tidy releases what is void or idle, and forgets what the hub has. The account is locked.
 func (a *account) tidy(now int64, linked bool) {
-	span := a.span(now)
-	if a.chunk.left > 0 && a.chunk.span.End <= now {
+	a.settle()
+	span, idle := a.span(now), linked && now-a.demand.last > idleAfter
+	if idle || a.chunk.span.End <= now {
 		a.drop()
 	}
-	idle := linked && now-a.demand.last > idleAfter
-	if idle && a.chunk.left > 0 {
-		a.drop()
-	}
-	before := ledger.AppendAccount(nil, &a.led)
-	a.led.Tidy(now)
+	other := a.led.Tidy(now)
 	if idle {
-		a.led.GiveBack(span, 0, now)
-		a.led.GiveBackStanding(0)
+		other = a.giveBack(span, now) || other
 	}
-	a.led.Forget(a.cutOff(span))
-	if string(before) != string(ledger.AppendAccount(nil, &a.led)) {
+	if other = a.led.Forget(a.cutOff(span)) || other; other {
 		a.version++
 	}
+}
+
+// giveBack releases all rights that are free, and tells whether there were any.
+func (a *account) giveBack(span ledger.Span, now int64) bool {
+	given := a.led.GiveBack(span, 0, now)
+	return a.led.GiveBackStanding(0) || given > 0
 }
 
 // cutOff is up to when periods may be forgotten: two closed ones are kept, so that a hub that lost them can learn.
@@ -60,10 +60,9 @@ func (m *Meter) depart(ctx context.Context) {
 	}
 	now := m.clock.read()
 	m.rest(func(a *account) {
-		a.led.Tidy(now)
-		a.led.GiveBack(a.span(now), 0, now)
-		a.led.GiveBackStanding(0)
-		a.version++
+		if other := a.led.Tidy(now); a.giveBack(a.span(now), now) || other {
+			a.version++
+		}
 	})
 	m.tellAll(ctx)
 }
@@ -72,12 +71,7 @@ func (m *Meter) depart(ctx context.Context) {
 func (m *Meter) rest(change func(*account)) {
 	var last *batch
 	m.each(func(a *account) {
-		b := m.change(a, func() bool {
-			version := a.version
-			change(a)
-			return a.version != version
-		})
-		if b != nil {
+		if b := m.change(a, func() { change(a) }); b != nil {
 			last = b
 		}
 	})

@@ -97,3 +97,24 @@ func failNowAndThen(t *testing.T, a checker.Allowance) {
 		t.Errorf("only %d were counted; the test shows little", counted.Load())
 	}
 }
+
+func TestAChunkThatWasLetGoOfInVainIsWrittenDown(t *testing.T) { synctest.Test(t, letGoInVain) }
+
+func letGoInVain(t *testing.T) {
+	s, v := newStand(t, checker.Allowance{Limit: 1000, Per: checker.Month, Chunked: true}), newTin(1)
+	m, stop := s.open(v)
+	s.consume(m, 5)
+	s.desk.beAway(true)
+	if res := s.consume(m, 500); res.Decision.Reason != checker.RightsUnavailable {
+		t.Fatalf("got %+v", res)
+	}
+	stop()
+	s.desk.beAway(false)
+	_, stop = s.open(v)
+	time.Sleep(3 * time.Second)
+	stop()
+	now := time.Now().UnixMilli()
+	if u := s.desk.book.Periods[0].Usage(now); u.Used != 5 || u.Doubt != 0 {
+		t.Errorf("the hub has %+v", u)
+	}
+}

@@ -2,7 +2,6 @@ package meter
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
@@ -19,7 +18,7 @@ func (m *Meter) Use(customer, feature, room []byte, u *checker.Use) {
 	id, now := m.holder(), m.clock.read()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	*u, _ = a.use(id, now)
+	*u = a.use(id, now)
 }
 
 // A Status is how the meter stands.
@@ -54,10 +53,10 @@ func (m *Meter) Status() Status {
 // Follow takes in the totals of a log until ctx ends.
 func (m *Meter) Follow(ctx context.Context, log replica.Log, filter replica.Filter) {
 	for ctx.Err() == nil {
-		if err := m.follow(ctx, log, filter); err != nil && ctx.Err() == nil && !errors.Is(err, replica.ErrLineage) {
+		if err := m.follow(ctx, log, filter); err != nil && ctx.Err() == nil {
 			m.log.Debug("totals are not followed right now", "error", err)
-			pause(ctx, time.Second)
 		}
+		pause(ctx, time.Second)
 	}
 }
 
