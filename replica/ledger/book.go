@@ -240,8 +240,8 @@ func (p *Period) used(src Source) int64 {
 	return sum
 }
 
-// holder finds a holder; nil if the book does not know it.
-func (b *Book) holder(id HolderID) *Holder {
+// Holder finds a holder; nil if the book does not know it.
+func (b *Book) Holder(id HolderID) *Holder {
 	i, ok := b.findHolder(id)
 	if !ok {
 		return nil

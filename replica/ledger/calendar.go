@@ -22,8 +22,11 @@ type Rule struct {
 	From     int64
 }
 
-// same tells whether two rules make the same periods.
-func (r Rule) same(o Rule) bool {
+// RuleOf is the rule of what a customer holds.
+func RuleOf(t *checker.Terms) Rule { return Rule{Per: t.Per, Anchored: t.Anchored, Anchor: t.Anchor} }
+
+// Same tells whether two rules make the same periods.
+func (r Rule) Same(o Rule) bool {
 	if r.at(0).End == Forever && o.at(0).End == Forever {
 		return true
 	}
@@ -85,7 +88,7 @@ func (c Calendar) Change(r Rule, now int64) Calendar {
 		}
 	}
 	last := kept[len(kept)-1]
-	if last.same(r) {
+	if last.Same(r) {
 		return kept
 	}
 	if r.From = kept.At(now).End; r.From == Forever {

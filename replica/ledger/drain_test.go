@@ -14,7 +14,7 @@ func (w world) drain(silent int) string {
 		if fault := w.end(&w.folk[i], b.Epoch); fault != "" {
 			return fmt.Sprintf("holder %d: %s", i, fault)
 		}
-		if p := &w.folk[i]; p.dead && b.holder(p.id) != nil {
+		if p := &w.folk[i]; p.dead && b.Holder(p.id) != nil {
 			b.Fence(p.id, true) // the log may have forgotten
 		}
 	}
@@ -66,7 +66,7 @@ func (w *world) end(p *person, epoch uint64) string {
 
 // same tells whether a book and a holder that has reported differ.
 func same(b *Book, a *Account, p *person) string {
-	h := b.holder(p.id)
+	h := b.Holder(p.id)
 	for i := range a.Entries {
 		e := &a.Entries[i]
 		line, _ := against(b, h, e.Span.Start, e.Source)
@@ -160,7 +160,7 @@ func (w *world) freedStanding(b *Book, award Award, silent int) string {
 	}
 	for i := range w.folk {
 		p := &w.folk[i]
-		h := b.holder(p.id)
+		h := b.Holder(p.id)
 		if h == nil {
 			continue
 		}
@@ -208,7 +208,7 @@ func (w *world) returns(b *Book, p *person, s Span) string {
 func (w *world) outstanding(b *Book, silent int) int64 {
 	p, out := b.period(b.Calendar.At(w.now).Start), int64(0)
 	for i := range w.folk {
-		h := b.holder(w.folk[i].id)
+		h := b.Holder(w.folk[i].id)
 		if i != silent && (h == nil || h.Trust == Trusted) {
 			v := of(w.folk[i].true, p.Start, Source{})
 			u := of(w.folk[i].true, p.Start, Source{Kind: Unbacked})
@@ -216,7 +216,7 @@ func (w *world) outstanding(b *Book, silent int) int64 {
 		}
 	}
 	for _, l := range p.Lines {
-		h := b.holder(l.Holder)
+		h := b.Holder(l.Holder)
 		told := h.Trust == Trusted && (silent < 0 || l.Holder != w.folk[silent].id)
 		if !told && l.Source.Kind == Allowance {
 			out += l.Live()

@@ -23,7 +23,7 @@ type Reported struct {
 
 // Fold takes a report in. A refusal changes nothing but, for a contradiction, the holder's trust.
 func (b *Book) Fold(r Report, now int64) *Refusal {
-	if h := b.holder(r.Holder); h != nil && h.Trust != Trusted {
+	if h := b.Holder(r.Holder); h != nil && h.Trust != Trusted {
 		return h.distrust()
 	}
 	if err := r.check(); err != nil {
@@ -70,7 +70,7 @@ func (r *Report) check() error {
 
 // ahead tells whether a holder has rights that the book does not know of: the book has lost something.
 func (b *Book) ahead(r Report) bool {
-	h := b.holder(r.Holder)
+	h := b.Holder(r.Holder)
 	if h == nil {
 		h = &Holder{Forgot: -1}
 	}

@@ -63,7 +63,7 @@ func (b *Book) mayGrant(a Ask, now int64) (Span, *Refusal) {
 	if a.Epoch != b.Epoch {
 		return Span{}, refuse(CodeEpoch, "the ask is of epoch %d, the book is in %d", a.Epoch, b.Epoch)
 	}
-	h := b.holder(a.Holder)
+	h := b.Holder(a.Holder)
 	if h == nil {
 		return Span{}, refuse(CodeUnknown, "this holder has not reported yet")
 	}
@@ -95,7 +95,7 @@ func (h *Holder) distrust() *Refusal {
 
 // award is what the book has against a holder's name in a period.
 func (b *Book) award(id HolderID, p *Period) Award {
-	w := Award{Epoch: b.Epoch, Turn: b.Turn, Calendar: b.Calendar, Span: p.Span, Standing: b.holder(id).Standing}
+	w := Award{Epoch: b.Epoch, Turn: b.Turn, Calendar: b.Calendar, Span: p.Span, Standing: b.Holder(id).Standing}
 	for i := range p.Lines {
 		if l := p.Lines[i]; l.Holder == id {
 			w.Lines = append(w.Lines, l)
@@ -175,7 +175,7 @@ func (b *Book) stand(a Ask, open *Period, now int64) {
 		h := &b.Holders[i]
 		room -= h.most(from)
 	}
-	h := b.holder(a.Holder)
+	h := b.Holder(a.Holder)
 	s := &h.Standing
 	n := s.Granted - s.Released
 	if s.Until <= from {

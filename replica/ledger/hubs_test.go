@@ -135,7 +135,7 @@ func (w *world) retire(b *Book) {
 	had := bookOf(w.log)
 	b.Retire(w.now - w.set.tick)
 	for i := range w.folk {
-		if p := &w.folk[i]; had.holder(p.id) != nil && b.holder(p.id) == nil {
+		if p := &w.folk[i]; had.Holder(p.id) != nil && b.Holder(p.id) == nil {
 			p.retired, w.truth.counted = true, false
 		}
 	}

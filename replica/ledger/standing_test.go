@@ -35,7 +35,7 @@ func TestRaisedStandingRightsDoNotCountInPeriodsThatHaveBegun(t *testing.T) {
 	sc.ask(ann, &x, Ask{Standing: 5, Until: 9 * hour}, hour+6)
 	sc.want("in the period that has begun", x.Free(Span{hour, 2 * hour}, hour+6), 2)
 	sc.want("in the next", x.Standing.of(2*hour), 5)
-	sc.want("what a stale award gives is in the book", sc.b.holder(ann).implied(2*hour), 5)
+	sc.want("what a stale award gives is in the book", sc.b.Holder(ann).implied(2*hour), 5)
 	stale.Open(Span{2 * hour, 3 * hour})
 	sc.want("of the stale one", stale.Free(Span{2 * hour, 3 * hour}, 2*hour), 2)
 }
@@ -46,8 +46,8 @@ func TestAnIdleHoldersTiersAreKeptForPeriodsThatNobodyToldOf(t *testing.T) {
 	x.Open(Span{3 * hour, 4 * hour})
 	x.Consume(Span{3 * hour, 4 * hour}, 2, 3*hour)
 	sc.ask(ann, &x, Ask{Standing: 5, Until: 9 * hour}, 5*hour)
-	sc.want("of a period in between", sc.b.holder(ann).implied(4*hour), 2)
-	sc.want("of one to come", sc.b.holder(ann).implied(6*hour), 5)
+	sc.want("of a period in between", sc.b.Holder(ann).implied(4*hour), 2)
+	sc.want("of one to come", sc.b.Holder(ann).implied(6*hour), 5)
 	sc.want("used", sc.b.period(3*hour).used(Source{}), 2)
 }
 

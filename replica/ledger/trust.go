@@ -62,7 +62,7 @@ func (b *Book) learnt() bool {
 		}
 	}
 	for _, id := range b.Learning.Known {
-		if b.holder(id) == nil {
+		if b.Holder(id) == nil {
 			return false
 		}
 	}

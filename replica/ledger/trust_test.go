@@ -110,12 +110,12 @@ func TestNobodyIsRetiredWhileTheBookLearns(t *testing.T) {
 	sc.ask(ann, &x, Ask{}, 5)
 	sc.b.Learn(1, nil, 9*hour)
 	sc.b.Retire(5 * hour)
-	if sc.b.holder(ann) == nil {
+	if sc.b.Holder(ann) == nil {
 		t.Error("it was let go, and never told")
 	}
 	sc.b.Fence(ann, false)
 	sc.b.Retire(5 * hour)
-	if sc.b.holder(ann) != nil {
+	if sc.b.Holder(ann) != nil {
 		t.Error("it has nothing, and stays")
 	}
 }
@@ -125,7 +125,7 @@ func TestOnlyWhoHasNothingIsRetired(t *testing.T) {
 	sc.ask(ann, &x, Ask{Target: 1}, 5)
 	sc.ask(bob, &y, Ask{Standing: 1, Until: 9 * hour}, 5)
 	sc.b.Retire(5 * hour)
-	if sc.b.holder(ann) == nil || sc.b.holder(bob) == nil {
+	if sc.b.Holder(ann) == nil || sc.b.Holder(bob) == nil {
 		t.Error("one with rights was let go")
 	}
 }

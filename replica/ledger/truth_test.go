@@ -57,7 +57,7 @@ func (a *Account) standing(s Span) int64 {
 // covered tells whether a holder may spend what the book has not against its name, or the book knows what the holder
 // does not. A book that lost something has to learn first, and who is fenced is not listened to.
 func (w *world) covered(b *Book, p *person) string {
-	h := b.holder(p.id)
+	h := b.Holder(p.id)
 	if h == nil {
 		h = &Holder{ID: p.id, Forgot: -1}
 	}

@@ -146,7 +146,7 @@ func (t *try) locked() (Result, error) {
 	defer t.m.leave()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.rule = ruleOf(&t.terms)
+	a.rule = ledger.RuleOf(&t.terms)
 	span := a.span(now)
 	a.led.Open(span)
 	if a.chunk.span.Start != span.Start {

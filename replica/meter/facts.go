@@ -81,17 +81,13 @@ func (r *recording) count() error {
 // fact counts one; beyond what can be counted it counts no more.
 func (a *account) fact(f *Fact, now int64) {
 	if terms, ok := checker.Counted(f.Held, &checker.Ask{Anywhere: true}, now); ok {
-		a.rule = ruleOf(&terms)
+		a.rule = ledger.RuleOf(&terms)
 	} else if a.rule == (ledger.Rule{}) {
 		a.rule = ledger.Rule{Per: checker.Month} // the customer holds nothing any more
 	}
 	span := a.span(now)
 	a.led.Open(span)
 	_ = a.led.Count(span, f.Quantity)
-}
-
-func ruleOf(t *checker.Terms) ledger.Rule {
-	return ledger.Rule{Per: t.Per, Anchored: t.Anchored, Anchor: t.Anchor}
 }
 
 // counted is what is remembered of a fact.

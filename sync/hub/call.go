@@ -2,11 +2,9 @@ package hub
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/sidegate/sidegate/checker/catalog"
 	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/sync/hub/counting"
 )
 
 // Limits on requests.
@@ -211,7 +210,7 @@ type command struct {
 func (c *call) command() (command, error) {
 	key := c.r.Header.Get("Idempotency-Key")
 	if key == "" {
-		return command{id: newCommand()}, nil
+		return command{id: counting.NewCommand()}, nil
 	}
 	if len(key) > maxKey || !utf8.ValidString(key) {
 		return command{}, badRequest("the Idempotency-Key must be UTF-8 of at most %d bytes", maxKey)
@@ -220,14 +219,6 @@ func (c *call) command() (command, error) {
 	what := sha256.Sum256([]byte(c.r.Method + "\x00" + c.r.URL.RequestURI() + "\x00" + string(c.body)))
 	id := replica.CommandID(append(who[:8:8], what[:8]...))
 	return command{id, true}, nil
-}
-
-// newCommand names a write that nobody else will name.
-func newCommand() replica.CommandID {
-	var id replica.CommandID
-	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
-	binary.LittleEndian.PutUint64(id[8:], rand.Uint64())
-	return id
 }
 
 // done looks for the command among those that a document remembers. The error says that the key was used for

@@ -11,6 +11,7 @@ import (
 	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/checker/catalog"
 	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/sync/hub/counting"
 )
 
 // maxUsers is how many customers are named in an answer; the rest is counted.
@@ -59,7 +60,7 @@ func (h *Hub) clear(ctx context.Context, v *view, next catalog.Catalogue) (uint6
 	}
 	marked := v.catalogue
 	marked.Dropping = drop
-	rev, err := h.put(ctx, newCommand(), replica.Put{Key: replica.KindCatalog, Expect: v.catRev,
+	rev, err := h.put(ctx, counting.NewCommand(), replica.Put{Key: replica.KindCatalog, Expect: v.catRev,
 		Value: catalog.EncodeCatalogue(marked)})
 	if err != nil {
 		return 0, err
@@ -81,7 +82,7 @@ func (h *Hub) clear(ctx context.Context, v *view, next catalog.Catalogue) (uint6
 // unmark writes the catalogue without a mark.
 func (h *Hub) unmark(ctx context.Context, c catalog.Catalogue, rev uint64) error {
 	c.Dropping, c.Lowering = nil, false
-	_, err := h.put(ctx, newCommand(), replica.Put{Key: replica.KindCatalog, Expect: rev,
+	_, err := h.put(ctx, counting.NewCommand(), replica.Put{Key: replica.KindCatalog, Expect: rev,
 		Value: catalog.EncodeCatalogue(c)})
 	return err
 }

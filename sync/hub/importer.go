@@ -15,6 +15,7 @@ import (
 
 	"github.com/sidegate/sidegate/checker/catalog"
 	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/sync/hub/counting"
 )
 
 // Sizes of an import.
@@ -337,7 +338,7 @@ func (im *importer) writeOne(ctx context.Context, l importLine) error {
 		if err != nil {
 			return err
 		}
-		rev, err := im.h.putCut(ctx, newCommand(), cuts, puts)
+		rev, err := im.h.putCut(ctx, counting.NewCommand(), cuts, puts)
 		if err == nil && cu.exists {
 			im.h.follow(ctx, rev, cu.id)
 			im.succeed(rev, tally{updated: 1})

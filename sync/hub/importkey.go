@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/sync/hub/counting"
 )
 
 // kindImport are the documents in the books that remember imports with an Idempotency-Key, for whole files have no
@@ -75,7 +76,7 @@ func (im *importer) remember() error {
 	if err != nil {
 		return err
 	}
-	_, err = im.h.books.Put(im.c.r.Context(), newCommand(), replica.Put{Key: im.key,
+	_, err = im.h.books.Put(im.c.r.Context(), counting.NewCommand(), replica.Put{Key: im.key,
 		Value: append([]byte{pastVersion}, value...)})
 	if errors.Is(err, replica.ErrConflict) {
 		return nil // the same import was under way twice

@@ -106,7 +106,7 @@ func (im *importer) sortErrors() {
 // put writes an entry of lines. Of customers that may consume less by theirs the books are written first.
 func (im *importer) put(ctx context.Context, v *view, lines []importLine, puts []replica.Put) (uint64, error) {
 	if im.h.counter == nil {
-		return im.h.put(ctx, newCommand(), puts...)
+		return im.h.put(ctx, counting.NewCommand(), puts...)
 	}
 	names, now := v.names.Clone(), im.h.now().UnixMilli()
 	var cuts []counting.Cut
@@ -125,7 +125,7 @@ func (im *importer) put(ctx context.Context, v *view, lines []importLine, puts [
 		cuts = append(cuts, v.cut(held{id: c.ID, rev: at.rev}, old, next, now)...)
 		ids = append(ids, c.ID)
 	}
-	rev, err := im.h.putCut(ctx, newCommand(), cuts, puts)
+	rev, err := im.h.putCut(ctx, counting.NewCommand(), cuts, puts)
 	if err == nil {
 		im.h.follow(ctx, rev, ids...)
 	}

@@ -152,7 +152,7 @@ func (h *Hub) lowerAll(ctx context.Context, v *view, next catalog.Catalogue, rev
 	}
 	marked := v.catalogue
 	marked.Dropping, marked.Lowering = dropped(v.catalogue, next), true
-	rev, err := h.put(ctx, newCommand(), replica.Put{Key: replica.KindCatalog, Expect: rev,
+	rev, err := h.put(ctx, counting.NewCommand(), replica.Put{Key: replica.KindCatalog, Expect: rev,
 		Value: catalog.EncodeCatalogue(marked)})
 	if err != nil {
 		return 0, err

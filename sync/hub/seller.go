@@ -65,7 +65,7 @@ func offerOf(held *checker.Held, basis uint64, now int64) counting.Offer {
 		return o
 	}
 	o.Counted = true
-	o.Rule = ledger.Rule{Per: t.Per, Anchored: t.Anchored, Anchor: t.Anchor}
+	o.Rule = ledger.RuleOf(&t)
 	o.Terms = ledger.Terms{Limit: min(t.Limit, ledger.MaxUnits), Overdraft: min(t.Overdraft, ledger.MaxUnits),
 		Rollover: t.Rollover, Soft: t.Soft, Since: t.Since, Until: t.Until, Basis: basis}
 	if t.Unlimited {

@@ -110,7 +110,7 @@ func (h *Hub) touch(ctx context.Context, v *view, a counting.Ahead) error {
 	}
 	h.log.Warn("a book was lowered for a document that was not written; raising it again", "customer", a.Customer,
 		"feature", a.Feature)
-	rev, err := h.put(ctx, newCommand(), cu.puts(&cu.doc)...)
+	rev, err := h.put(ctx, counting.NewCommand(), cu.puts(&cu.doc)...)
 	if err == nil {
 		h.follow(ctx, rev, a.Customer)
 	}
@@ -127,7 +127,7 @@ func (h *Hub) publish(ctx context.Context, v *view) error {
 	if v.rev == 0 || v.digestRev == v.rev && v.digested {
 		return nil
 	}
-	_, err := h.docs.Put(ctx, newCommand(),
+	_, err := h.docs.Put(ctx, counting.NewCommand(),
 		replica.Put{Key: replica.DigestKey, Expect: v.digestRev, Value: v.digest.Encode()})
 	if errors.Is(err, replica.ErrConflict) {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/sidegate/sidegate/checker/catalog"
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/follow"
+	"github.com/sidegate/sidegate/sync/hub/counting"
 )
 
 // started is a hub that runs on a log with a catalogue and a customer.
@@ -39,7 +40,7 @@ func started(t *testing.T, now func() time.Time) (*Hub, *replica.Memory) {
 // write writes and waits until the hub knows.
 func write(t *testing.T, h *Hub, puts ...replica.Put) *view {
 	t.Helper()
-	rev, err := h.put(t.Context(), newCommand(), puts...)
+	rev, err := h.put(t.Context(), counting.NewCommand(), puts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -198,8 +198,8 @@ func (c *Counter) lane(customer string) *lane {
 	return c.lanes[maphash.String(c.seed, customer)%uint64(len(c.lanes))]
 }
 
-// newCommand names a write that nobody else will name.
-func newCommand() replica.CommandID {
+// NewCommand names a write that nobody else will name.
+func NewCommand() replica.CommandID {
 	var id replica.CommandID
 	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
 	binary.LittleEndian.PutUint64(id[8:], rand.Uint64())

@@ -104,7 +104,7 @@ func (a *era) write(ctx context.Context, d epochDoc, expect uint64) error {
 	if err != nil {
 		return err
 	}
-	rev, err := a.c.o.Books.Put(ctx, newCommand(), replica.Put{Key: eraKey, Expect: expect,
+	rev, err := a.c.o.Books.Put(ctx, NewCommand(), replica.Put{Key: eraKey, Expect: expect,
 		Value: append([]byte{eraVersion}, value...)})
 	if err == nil {
 		a.store(d, rev)

@@ -170,7 +170,7 @@ func (f *fleet) change(ctx context.Context, id ledger.HolderID, decide func(old 
 			return err
 		}
 		key := holderKey(id)
-		rev, err := f.c.o.Books.Put(ctx, newCommand(), replica.Put{Key: key, Expect: m.rev, Value: value})
+		rev, err := f.c.o.Books.Put(ctx, NewCommand(), replica.Put{Key: key, Expect: m.rev, Value: value})
 		if err == nil {
 			f.store(next, rev)
 			return nil

@@ -1,7 +1,6 @@
 package counting
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +126,7 @@ func (b *ledgerBook) heard(pieces []piece) []hearing {
 	out := make([]hearing, 0, len(pieces))
 	for _, p := range pieces {
 		id := p.job.lease.Holder
-		if h := b.find(id); h != nil {
+		if h := b.Holder(id); h != nil {
 			out = append(out, hearing{id, h.Heard})
 		}
 	}
@@ -137,20 +136,10 @@ func (b *ledgerBook) heard(pieces []piece) []hearing {
 // unhear forgets that they were heard of again after so short a time, so that a report without news changes nothing.
 func (b *ledgerBook) unhear(before []hearing) {
 	for _, was := range before {
-		if h := b.find(was.id); h != nil && b.now-was.at < hearEvery {
+		if h := b.Holder(was.id); h != nil && b.now-was.at < hearEvery {
 			h.Heard = was.at
 		}
 	}
-}
-
-func (b *ledgerBook) find(id ledger.HolderID) *ledger.Holder {
-	at, ok := slices.BinarySearchFunc(b.Holders, id, func(h ledger.Holder, id ledger.HolderID) int {
-		return bytes.Compare(h.ID[:], id[:])
-	})
-	if !ok {
-		return nil
-	}
-	return &b.Holders[at]
 }
 
 // take takes one item in: the report, then the ask.

@@ -254,7 +254,7 @@ func (l *lane) once(ctx context.Context, t *task) (outcome, error) {
 
 // put writes to the books.
 func (c *Counter) put(ctx context.Context, puts []replica.Put) (uint64, error) {
-	rev, err := c.o.Books.Put(ctx, newCommand(), puts...)
+	rev, err := c.o.Books.Put(ctx, NewCommand(), puts...)
 	if errors.Is(err, replica.ErrConflict) {
 		c.Stats.Conflicts.Add(1)
 	}

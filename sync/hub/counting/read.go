@@ -228,7 +228,7 @@ func (c *Counter) fenceBooks(ctx context.Context, id ledger.HolderID, destroyed 
 		if err != nil {
 			return err
 		}
-		h := (&ledgerBook{Book: b}).find(id)
+		h := b.Holder(id)
 		if h == nil && !slices.Contains(b.Learning.Known, id) { // a book that learns may wait for it
 			return nil
 		}

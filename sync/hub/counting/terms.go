@@ -47,12 +47,8 @@ func (b *ledgerBook) rule() ledger.Rule { return b.Calendar[len(b.Calendar)-1] }
 
 // sameTerms tells whether the terms and the rule of an offer are the book's.
 func (b *ledgerBook) sameTerms(o *Offer) bool {
-	last := b.rule()
-	if last.Per != o.Rule.Per || last.Anchored != o.Rule.Anchored || last.Anchored && last.Anchor != o.Rule.Anchor {
-		return false
-	}
 	x, y := o.Terms, b.Terms
-	return x.Limit == y.Limit && x.Overdraft == y.Overdraft && x.Rollover == y.Rollover && x.Soft == y.Soft &&
+	return b.rule().Same(o.Rule) && x.Limit == y.Limit && x.Overdraft == y.Overdraft && x.Rollover == y.Rollover && x.Soft == y.Soft &&
 		x.Since == y.Since && x.Until == y.Until && slices.Equal(x.Warn, y.Warn)
 }
 
@@ -213,7 +209,7 @@ func (c *Counter) shut(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		rev, err := c.o.Books.Put(ctx, newCommand(), replica.Put{Key: gateKey, Expect: e.Rev,
+		rev, err := c.o.Books.Put(ctx, NewCommand(), replica.Put{Key: gateKey, Expect: e.Rev,
 			Value: []byte(strconv.FormatUint(e.Rev, 10))})
 		if err == nil {
 			return c.shelf.wait(ctx, rev)

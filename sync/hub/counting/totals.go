@@ -124,7 +124,7 @@ func (p *publisher) publish(ctx context.Context, key string) error {
 		}
 		totals := b.Totals(b.now)
 		to := replica.CountKey(replica.KindTotals, groupOf(b.offer.Group), b.customer, b.feature)
-		rev, err := p.c.o.Totals.Put(ctx, newCommand(), replica.Put{Key: to, Expect: at.totals,
+		rev, err := p.c.o.Totals.Put(ctx, NewCommand(), replica.Put{Key: to, Expect: at.totals,
 			Value: ledger.AppendTotals(nil, &totals)})
 		if err == nil {
 			p.c.Stats.Totals.Add(1)
@@ -248,7 +248,7 @@ func (p *publisher) holdAgainst(ctx context.Context, k replica.Key, e replica.En
 
 // drop takes totals back that are nobody's.
 func (p *publisher) drop(ctx context.Context, e replica.Entry) error {
-	_, err := p.c.o.Totals.Put(ctx, newCommand(), replica.Put{Key: e.Key, Expect: e.Rev, Delete: true})
+	_, err := p.c.o.Totals.Put(ctx, NewCommand(), replica.Put{Key: e.Key, Expect: e.Rev, Delete: true})
 	if errors.Is(err, replica.ErrConflict) {
 		return nil
 	}
