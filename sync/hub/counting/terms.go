@@ -48,8 +48,8 @@ func (b *ledgerBook) rule() ledger.Rule { return b.Calendar[len(b.Calendar)-1] }
 // sameTerms tells whether the terms and the rule of an offer are the book's.
 func (b *ledgerBook) sameTerms(o *Offer) bool {
 	x, y := o.Terms, b.Terms
-	return b.rule().Same(o.Rule) && x.Limit == y.Limit && x.Overdraft == y.Overdraft && x.Rollover == y.Rollover && x.Soft == y.Soft &&
-		x.Since == y.Since && x.Until == y.Until && slices.Equal(x.Warn, y.Warn)
+	return b.rule().Same(o.Rule) && x.Limit == y.Limit && x.Overdraft == y.Overdraft && x.Rollover == y.Rollover &&
+		x.Soft == y.Soft && x.Since == y.Since && x.Until == y.Until && slices.Equal(x.Warn, y.Warn)
 }
 
 // setGrants makes the book's grants those that are offered.
