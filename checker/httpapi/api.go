@@ -48,6 +48,7 @@ type Options struct {
 	Source      Source
 	Now         func() time.Time
 	Meter       Meter  // nil: nothing is counted, and nothing can be consumed
+	NoRoom      bool   // there is no Meter because the disk was full
 	Environment string // for checks that name none
 	AppVersion  string // for checks that name none
 	Version     string // of this program, for the status
@@ -164,9 +165,6 @@ func (a *API) Handler(ctx *fasthttp.RequestCtx) {
 		a.serve(ctx, apiReserve, query)
 	case "/v1/usage", "/api/v1/events":
 		a.serve(ctx, apiUsage, query)
-		if ctx.Response.StatusCode() == fasthttp.StatusOK {
-			accepted(ctx, string(path))
-		}
 	case "/v1/explain":
 		a.serve(ctx, apiExplain, query)
 	case "/v1/status":

@@ -23,6 +23,8 @@ var (
 		detail: "this key was used for another request; choose a new one"}
 	storageFull = trouble{status: 507, code: "storage_full",
 		detail: "nothing was counted, for the disk is full; make room in the data directory, checks go on meanwhile"}
+	neverHadRoom = trouble{status: 507, code: "storage_full", detail: "nothing is counted, for the disk was full when " +
+		"this sidecar started; make room in the data directory and restart, checks go on meanwhile"}
 	notNow = trouble{status: 503, code: "overloaded", detail: "nothing was counted; ask again in a moment"}
 )
 
@@ -48,8 +50,8 @@ func (a *API) demand(ctx *fasthttp.RequestCtx, w *work, query []byte) (*index.Vi
 	if !ctx.IsPost() {
 		return nil, wrongMethod(ctx, fasthttp.MethodPost), false
 	}
-	if a.o.Meter == nil {
-		return nil, notCounting, false
+	if t, ok := a.counts(); !ok {
+		return nil, t, false
 	}
 	if t, ok := a.read(ctx, w, query); !ok {
 		return nil, t, false
@@ -68,6 +70,17 @@ func (a *API) demand(ctx *fasthttp.RequestCtx, w *work, query []byte) (*index.Vi
 		return nil, notMetered, false
 	}
 	return view, trouble{}, true
+}
+
+// counts tells whether there is a meter.
+func (a *API) counts() (trouble, bool) {
+	switch {
+	case a.o.Meter != nil:
+		return trouble{}, true
+	case a.o.NoRoom:
+		return neverHadRoom, false
+	}
+	return notCounting, false
 }
 
 // takeKey reads the header that other APIs have for the key, quoted or not.

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"mime"
 	"strconv"
@@ -33,8 +32,8 @@ func (a *API) usage(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, b
 	if !ctx.IsPost() {
 		return wrongMethod(ctx, fasthttp.MethodPost), false
 	}
-	if a.o.Meter == nil {
-		return notCounting, false
+	if t, ok := a.counts(); !ok {
+		return t, false
 	}
 	if t, ok := emptyQuery(query); !ok {
 		return t, false
@@ -57,18 +56,14 @@ func (a *API) usage(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, b
 	if err != nil {
 		return uncounted(err), false
 	}
+	if path, _, _ := split(ctx); string(path) != "/v1/usage" { // other meters' path, which they answer without a body
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return trouble{}, true
+	}
+	ctx.SetStatusCode(fasthttp.StatusAccepted)
 	w.out = strconv.AppendInt(append(w.out, `{"accepted":`...), int64(len(facts)-duplicates), 10)
 	w.out = append(appendInt(w.out, `,"duplicates":`, int64(duplicates)), '}')
 	return trouble{}, true
-}
-
-// accepted is how events are answered: at the path that other meters have without a body.
-func accepted(ctx *fasthttp.RequestCtx, path string) {
-	ctx.SetStatusCode(fasthttp.StatusAccepted)
-	if path != "/v1/usage" {
-		ctx.Response.ResetBody()
-		ctx.SetStatusCode(fasthttp.StatusNoContent)
-	}
 }
 
 // fact is what the meter is told of an event.
@@ -82,9 +77,8 @@ func (a *API) fact(e *event, view *index.View) (meter.Fact, trouble, bool) {
 	case held.Feature == nil || held.Feature.Type != checker.Metered:
 		return meter.Fact{}, badRequest("type", "it is not the key of a metered feature"), false
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "event %q %q", e.source, e.id))
 	return meter.Fact{Customer: string(e.customer), Feature: string(e.feature), Quantity: e.quantity,
-		Key: [16]byte(sum[:16]), Held: &held}, trouble{}, true
+		Key: hash16(fmt.Appendf(nil, "event %q %q", e.source, e.id)), Held: &held}, trouble{}, true
 }
 
 // readEvents reads one or many, in one of the three modes of HTTP.

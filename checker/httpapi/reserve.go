@@ -3,11 +3,11 @@ package httpapi
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/sidegate/sidegate/checker/catalog"
 	"github.com/sidegate/sidegate/replica/meter"
 )
 
@@ -50,16 +50,11 @@ func (a *API) reserve(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble,
 
 // life is how long units are set aside.
 func (k *ask) life() (time.Duration, trouble, bool) {
-	text := string(k.ttl)
-	days := time.Duration(1)
-	if n, ok := strings.CutSuffix(text, "d"); ok {
-		text, days = n+"h", 24
+	d, err := catalog.ParseDuration(string(k.ttl))
+	if ttl := time.Duration(d); err == nil && ttl >= time.Second && ttl <= maxTTL {
+		return ttl, trouble{}, true
 	}
-	ttl, err := time.ParseDuration(text)
-	if ttl *= days; err != nil || ttl < time.Second || ttl > maxTTL {
-		return 0, badRequest("ttl", "it must be a duration from 1s to 7d, such as 10m"), false
-	}
-	return ttl, trouble{}, true
+	return 0, badRequest("ttl", "it must be a duration from 1s to 7d, such as 10m"), false
 }
 
 // commit counts units of a reservation.
@@ -96,8 +91,8 @@ func (a *API) cancel(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 
 // reservation is the one that the path names.
 func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (string, trouble, bool) {
-	if a.o.Meter == nil {
-		return "", notCounting, false
+	if t, ok := a.counts(); !ok {
+		return "", t, false
 	}
 	if t, ok := emptyQuery(query); !ok {
 		return "", t, false

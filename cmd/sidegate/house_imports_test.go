@@ -43,7 +43,7 @@ var house = []place{
 	{"checker/index", memory, "checker", ""},
 	{"replica/follow", follower, "checker checker/catalog checker/index replica", "replica/disk"},
 	{"replica/meter", follower, "checker replica replica/ledger sync/wire", "replica/vault"},
-	{"checker/httpapi", adapter, "checker checker/index replica replica/follow replica/meter", "checker/catalog"},
+	{"checker/httpapi", adapter, "checker checker/catalog checker/index replica replica/follow replica/meter", ""},
 	{"replica/disk", adapter, "replica", "checker"},
 	{"replica/vault", adapter, "replica", ""},
 	{"replica/logtest", adapter, "replica", ""},

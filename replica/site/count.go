@@ -29,7 +29,7 @@ type Bus interface {
 // vaultDir is where a sidecar's data directory has what cannot be fetched again.
 const vaultDir = "vault"
 
-// openMeter opens the vault and what counts with it. Without a directory nothing is counted.
+// openMeter opens the vault and what counts with it. Without a directory, or room in it, nothing is counted.
 func (s *Site) openMeter() error {
 	if s.o.Data == "" {
 		return nil
@@ -42,7 +42,12 @@ func (s *Site) openMeter() error {
 		}
 	}
 	v, err := vault.Open(to)
-	if err != nil {
+	switch {
+	case errors.Is(err, replica.ErrNoSpace):
+		s.o.Logger.Error("nothing is counted, consumption is refused; make room and restart", "why", err)
+		s.noRoom = true
+		return nil
+	case err != nil:
 		return err
 	}
 	s.vault = v
@@ -51,6 +56,7 @@ func (s *Site) openMeter() error {
 			"holder", loss.ID.String(), "why", loss.Why, "kept_in", loss.KeptIn,
 			"remedy", "fence the old holder at the hub: sidegate fleet fence "+loss.ID.String())
 	}
+	s.host, _ = os.Hostname()
 	o := meter.Options{Vault: safe{v}, Now: s.o.Now, Logger: s.o.Logger, About: s.about}
 	if s.o.Bus != nil {
 		o.Hub = line{s.o.Bus}
@@ -64,12 +70,11 @@ func (s *Site) openMeter() error {
 
 // about is what the fleet's list shows of this sidecar.
 func (s *Site) about() []byte {
-	host, _ := os.Hostname()
 	data, _ := json.Marshal(struct { // texts and numbers always marshal
 		Name     string `json:"name"`
 		Version  string `json:"version"`
 		Revision uint64 `json:"revision"`
-	}{host, s.o.Version, s.Revision()})
+	}{s.host, s.o.Version, s.Revision()})
 	return data
 }
 

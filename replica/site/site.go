@@ -58,6 +58,8 @@ type Site struct {
 	store    *disk.Store // nil: nothing is kept
 	follower *follow.Follower
 	vault    *vault.Vault // nil: nothing is counted
+	host     string
+	noRoom   bool         // the vault could not be begun, for the disk is full
 	meter    *meter.Meter // nil: nothing is counted
 	servers  [2]*fasthttp.Server
 	nets     [2]net.Listener
@@ -106,7 +108,7 @@ func (s *Site) open() error {
 		return err
 	}
 	to := httpapi.Options{Source: s.follower, Now: s.o.Now, Environment: s.o.Environment, AppVersion: s.o.AppVersion,
-		Version: s.o.Version}
+		Version: s.o.Version, NoRoom: s.noRoom}
 	if s.meter != nil {
 		to.Meter = s.meter
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,6 +200,54 @@ func TestAnEndBeforeTheBeginningIsAnEnd(t *testing.T) {
 	}
 }
 
+// post answers what a POST of JSON is answered.
+func post(t *testing.T, target, body string) string {
+	t.Helper()
+	resp, err := http.Post("http://"+target, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, got)
+}
+
+// A sidecar whose disk has no room for its first vault still answers checks, and refuses to count.
+func TestChecksAreAnsweredWhereThereIsNoRoomToCount(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil { // less than is kept free
+		t.Skipf("a small disk cannot be mounted here (it takes root): %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	log := replica.NewMemory()
+	fill(t, log)
+	s, stop := start(t, Options{Listen: "127.0.0.1:0", Data: dir, Log: log})
+	defer stop() // before the disk is taken away
+	<-s.Ready()
+	check := get(t, http.DefaultClient, s.Addrs().Check+"/v1/check?customer=acme&feature=calls")
+	if !strings.Contains(check, `"allowed":true`) {
+		t.Errorf("a check: got %s", check)
+	}
+	for call, body := range map[string]string{
+		"consume":               `{"customer":"acme","feature":"calls","quantity":7}`,
+		"reservations":          `{"customer":"acme","feature":"calls","quantity":7,"ttl":"1m"}`,
+		"reservations/x/commit": `{"quantity":7}`,
+		"usage":                 `{}`,
+	} {
+		got := post(t, s.Addrs().Check+"/v1/"+call, body)
+		if !strings.HasPrefix(got, "507 ") || !strings.Contains(got, `"storage_full"`) {
+			t.Errorf("%s: got %s", call, got)
+		}
+	}
+}
+
 func TestWhatWasConsumedSurvivesARestartWithoutAHub(t *testing.T) {
 	log, dir := replica.NewMemory(), t.TempDir()
 	fill(t, log)
@@ -206,15 +255,9 @@ func TestWhatWasConsumedSurvivesARestartWithoutAHub(t *testing.T) {
 	for _, want := range []string{`"used":7,"remaining":93`, `"replayed":true`} {
 		s, stop := start(t, Options{Listen: "127.0.0.1:0", Data: dir, Log: log})
 		<-s.Ready()
-		resp, err := http.Post("http://"+s.Addrs().Check+"/v1/consume", "application/json", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
+		if got := post(t, s.Addrs().Check+"/v1/consume", body); !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
 		}
-		got, err := io.ReadAll(resp.Body)
-		if err != nil || !strings.Contains(string(got), want) {
-			t.Errorf("got %s, %v, want %s", got, err, want)
-		}
-		_ = resp.Body.Close()
 		check := get(t, http.DefaultClient, s.Addrs().Check+"/v1/check?customer=acme&feature=calls")
 		if !strings.Contains(check, `"used":7,"remaining":93`) {
 			t.Errorf("got %s", check)
