@@ -48,7 +48,10 @@ func (f *Follower) resync(ctx context.Context) error {
 	}
 	f.calm(AlarmShrunk)
 	f.renew(begun) // of an empty log too
-	m.claim, m.last = nil, max(m.last, revision)
+	if m.claim == nil || m.claim.Revision+1 != revision {
+		// What was deleted after the digest is not in a snapshot: only one that ends with the digest can be compared.
+		m.claim, m.last = nil, max(m.last, revision)
+	}
 	f.m, f.staged = m, nil
 	f.cursor = replica.Cursor{Lineage: lineage, Rev: revision, Groups: f.o.Filter.String()}
 	f.note(func(s *Status) { s.Lineage = lineage })

@@ -85,6 +85,26 @@ func TestADigestThatComesWithItsDocumentsIsCompared(t *testing.T) {
 	}
 }
 
+func TestASnapshotThatEndsWithItsDigestIsCompared(t *testing.T) {
+	s := newSite(t)
+	s.catalogue()
+	s.customer("gone", "team")
+	s.digest(s.truth(s.customer("acme", "team")))
+	f := start(t, Options{Log: s.log, Now: time.Now})
+	until(t, "equality", func() bool { return f.Status().Digest == DigestEqual })
+	rev := s.put(map[string][]byte{"customer/gone": nil})
+	f = start(t, Options{Log: s.log, Now: time.Now})
+	until(t, "the newest view", func() bool { return f.Index().Load().Revision() == rev && f.Status().Linked })
+	if got := f.Status(); got.Digest != DigestUnchecked || len(got.Alarms) != 0 {
+		t.Errorf("the digest is of an earlier state: got %+v", got)
+	}
+	wrong := s.truth(rev)
+	wrong.Sum++
+	s.digest(wrong)
+	f = start(t, Options{Log: s.log, Now: time.Now})
+	until(t, "a difference", func() bool { return f.Status().Digest == DigestDiverged })
+}
+
 // counted counts the snapshots that are taken of a log.
 type counted struct {
 	*replica.Memory
