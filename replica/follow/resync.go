@@ -49,7 +49,7 @@ func (f *Follower) resync(ctx context.Context) error {
 	f.calm(AlarmShrunk)
 	f.renew(begun) // of an empty log too
 	if m.claim == nil || m.claim.Revision+1 != revision {
-		// What was deleted after the digest is not in a snapshot: only one that ends with the digest can be compared.
+		// Tombstones go in time, so that a deletion after the digest may not show: only one at the end can be compared.
 		m.claim, m.last = nil, max(m.last, revision)
 	}
 	f.m, f.staged = m, nil
