@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,7 @@ func TestRealProcessesCount(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *workshop){
 		"a newcomer meets the limit, and a grant moves it":            meetsTheLimit,
 		"sidecars that are killed keep to the limit and lose no unit": killedSidecarsKeepToTheLimit,
+		"nobody is denied while others hold rights in vain":           nobodyIsDeniedInVain,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w) })
 	}
@@ -106,6 +108,46 @@ func killedSidecarsKeepToTheLimit(t *testing.T, w *workshop) {
 	}
 	hub.stop()
 	nats.kill()
+}
+
+// nobodyIsDeniedInVain consumes at one sidecar after the other, each of which leaves rights behind, until 5 % are left.
+func nobodyIsDeniedInVain(t *testing.T, w *workshop) {
+	const limit = 6000
+	nats, url := w.broker(t, "-1")
+	hub := w.run(t, anywhere("hub", "--nats", url)...)
+	at := "--hub=" + hub.ready["hub"]
+	w.must(t, 0, "catalog", "apply", "../../bench/world/forge.yaml", at)
+	w.must(t, 0, "customer", "put", "acme", at)
+	revision := w.must(t, 0, "subscription", "put", "acme", "main", "plan=team",
+		fmt.Sprintf(`overrides={"ai-credits":{"limit":%d,"per":"year"}}`, limit), at).revision()
+	used := 0
+	for i, until := range []int{limit * 30 / 100, limit * 60 / 100, limit * 95 / 100} {
+		p := w.run(t, anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, fmt.Sprint("vain", i)))...)
+		w.must(t, 0, "explain", "acme", "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar",
+			p.ready["check"])
+		for ; used < until; used++ {
+			got := post(t, p.ready["check"]+"/v1/consume", `{"customer":"acme","feature":"ai-credits"}`)
+			if got["allowed"] != true {
+				t.Fatalf("after %d of %d units: got %v", used, limit, got)
+			}
+		}
+	}
+	hub.stop()
+	nats.kill()
+}
+
+// post sends JSON and reads the answer's.
+func post(t *testing.T, url, body string) (doc map[string]any) {
+	t.Helper()
+	resp, err := http.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
 }
 
 // beside runs a sidecar that is killed again and again while a spender uses it.

@@ -15,7 +15,7 @@ const (
 	reportVersion  = 1
 	askVersion     = 1
 	awardVersion   = 1
-	totalsVersion  = 1
+	totalsVersion  = 2 // since 2: Short
 )
 
 // ErrDamaged is wrapped by errors of bytes that are not what a ledger wrote; ErrNewer by those that a newer version
@@ -62,12 +62,13 @@ func DecodeAward(data []byte) (*Award, error) { return read(data, awardVersion, 
 // A codec walks through a value once, writing it to b or reading it from b. So what is read is what was written.
 type codec struct {
 	b       []byte
+	version byte
 	reading bool
 	bad     bool
 }
 
 func write[T any](dst []byte, version byte, v *T, walk func(*codec, *T)) []byte {
-	c := codec{b: append(dst, version)}
+	c := codec{b: append(dst, version), version: version}
 	walk(&c, v)
 	return c.b
 }
@@ -79,7 +80,7 @@ func read[T any](data []byte, version byte, walk func(*codec, *T)) (*T, error) {
 	case data[0] > version:
 		return nil, fmt.Errorf("%w: version %d, this program reads up to %d", ErrNewer, data[0], version)
 	}
-	c, v := codec{b: data[1:], reading: true}, new(T)
+	c, v := codec{b: data[1:], version: data[0], reading: true}, new(T)
 	walk(&c, v)
 	if c.bad || len(c.b) != 0 {
 		return nil, ErrDamaged
@@ -116,7 +117,9 @@ func (c *codec) bool(v *bool) {
 	}
 	c.uint(&u)
 	c.bad = c.bad || u > 1
-	*v = u == 1
+	if c.reading { // what is written may be read by others meanwhile
+		*v = u == 1
+	}
 }
 
 // small is a number of one byte, below a bound.
@@ -126,7 +129,9 @@ func small[T ~uint8](c *codec, v *T, bound T) {
 	if u >= uint64(bound) {
 		c.bad, u = true, 0
 	}
-	*v = T(u)
+	if c.reading {
+		*v = T(u)
+	}
 }
 
 func (c *codec) fixed(v []byte) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -53,7 +54,7 @@ func samples() map[string][]byte {
 	w := Award{Epoch: 2, Turn: 5, Calendar: a.Calendar, Span: a.Entries[0].Span,
 		Lines: []Line{{ann, Source{}, sampleVector(1)}}, Standing: a.Standing, Funds: a.Funds}
 	totals := Totals{Epoch: 2, Turn: 5, Calendar: a.Calendar, Span: a.Entries[0].Span, Used: 9, Out: 3, Rolled: 1, At: 77,
-		Grants: []Balance{{"g", 1, Forever, 50, 4}}, Shares: []Share{{ann, 5, 2}}}
+		Grants: []Balance{{"g", 1, Forever, 50, 4}}, Shares: []Share{{ann, 5, 2}}, Short: true}
 	wish := Ask{Holder: ann, Epoch: 2, Period: 86_400_000, Target: 9, Standing: 3, Until: Forever}
 	return map[string][]byte{"ask": AppendAsk(nil, &wish), "totals": AppendTotals(nil, &totals),
 		"account": AppendAccount(nil, a), "report": AppendReport(nil, &r), "award": AppendAward(nil, &w),
@@ -62,7 +63,7 @@ func samples() map[string][]byte {
 
 func TestTheEncodingsAreFrozen(t *testing.T) {
 	for name, got := range samples() {
-		file := filepath.Join("testdata", name+".v1")
+		file := filepath.Join("testdata", fmt.Sprintf("%s.v%d", name, got[0]))
 		if *update {
 			if err := os.WriteFile(file, got, 0o600); err != nil {
 				t.Fatal(err)
@@ -72,6 +73,17 @@ func TestTheEncodingsAreFrozen(t *testing.T) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s differs from its golden file: got %x, want %x (%v)", name, got, want, err)
 		}
+	}
+}
+
+func TestTotalsOfTheFirstVersionAreRead(t *testing.T) {
+	old, err := os.ReadFile(filepath.Join("testdata", "totals.v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeTotals(old)
+	if err != nil || got.Used != 9 || got.Short || len(got.Shares) != 1 || got.Shares[0].Out != 2 {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

@@ -13,6 +13,7 @@ type Totals struct {
 	Grants   []Balance
 	Shares   []Share
 	At       int64 // when they were made
+	Short    bool  // somebody was refused rights that others hold: who does not need them gives them back
 }
 
 // A Balance is what a grant adds to the limit of the open period.
@@ -151,4 +152,7 @@ func (c *codec) totals(t *Totals) {
 		c.int(&s.Used)
 		c.int(&s.Out)
 	})
+	if c.version >= 2 {
+		c.bool(&t.Short)
+	}
 }

@@ -25,6 +25,7 @@ type account struct {
 	demand   demand
 	wanted   int64         // rights that somebody waits for; 0: nobody does
 	soon     bool          // rights will be missed soon
+	recalled uint64        // version in which rights were given back that others wait for; 0: the hub was told
 	asked    int64         // unix milliseconds of the last ask
 	room     int64         // what was left of the limit at the last decision
 	answered chan struct{} // closed, and made anew, when the hub has answered

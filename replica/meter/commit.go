@@ -132,6 +132,9 @@ func (m *Meter) commit(last error) {
 	for a, s := range states {
 		a.mu.Lock()
 		a.durable, a.saved, a.kept = s.data, s.version, s.chunk
+		if a.recalled != 0 {
+			m.beckon(a)
+		}
 		a.mu.Unlock()
 	}
 	m.release(b)

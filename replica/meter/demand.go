@@ -11,6 +11,9 @@ type demand struct {
 // fade is over how many milliseconds consumption is averaged.
 const fade = 10_000
 
+// pauseAfter is after how many milliseconds consumption is no longer expected to go on as before.
+const pauseAfter = 500
+
 func (d *demand) add(q, now int64) {
 	if dt := now - d.last; dt > 0 {
 		d.sum *= math.Exp(-float64(dt) / fade)
@@ -19,5 +22,10 @@ func (d *demand) add(q, now int64) {
 	d.sum += float64(q)
 }
 
-// perSecond is the rate, in units.
+// perSecond is the rate while consumption goes on, in units.
 func (d *demand) perSecond() int64 { return int64(min(d.sum*1000/fade, float64(math.MaxInt64>>22))) }
+
+// still is what of the rate is left when nothing has been consumed since.
+func (d *demand) still(now int64) int64 {
+	return int64(float64(d.perSecond()) * math.Exp(-float64(max(0, now-d.last))/pauseAfter))
+}

@@ -166,6 +166,9 @@ func (a *account) item(id ledger.HolderID, now int64) (item, bool) {
 		a.wanted, a.soon, a.asked = 0, false, now
 	}
 	a.out = true
+	if a.saved >= a.recalled {
+		a.recalled = 0
+	}
 	return it, true
 }
 
@@ -313,6 +316,9 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer a.hear()
+	if a.recalled != 0 { // what was given back meanwhile was not told
+		m.beckon(a)
+	}
 	a.tell(ans.Totals)
 	return code
 }

@@ -31,6 +31,25 @@ func (a *account) tidy(now int64, linked bool) {
 	}
 }
 
+// yield gives back what is not needed for the next second, for somebody else waits for it. The hub is told once the
+// vault has it.
+func (m *Meter) yield(a *account, period int64) {
+	now := m.clock.read()
+	m.change(a, func() {
+		span, keep := a.span(now), a.demand.still(now)
+		if span.Start != period || a.wanted > 0 {
+			return
+		}
+		if a.chunk.left > keep {
+			a.drop()
+		}
+		if a.led.GiveBack(span, keep, now) > 0 {
+			a.version++
+			a.recalled = a.version
+		}
+	})
+}
+
 // giveBack releases all rights that are free, and tells whether there were any.
 func (a *account) giveBack(span ledger.Span, now int64) bool {
 	given := a.led.GiveBack(span, 0, now)

@@ -100,6 +100,10 @@ func (m *Meter) told(e replica.Entry) {
 	}
 	a := m.account(keyOf(customer, feature))
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.tell(t)
+	yields := t.Short && a.version > 0
+	a.mu.Unlock()
+	if yields {
+		m.yield(a, t.Span.Start)
+	}
 }

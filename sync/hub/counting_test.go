@@ -35,6 +35,29 @@ func TestRightsAreGrantedAndUseIsTold(t *testing.T) {
 	}
 }
 
+func TestRightsAreRecalledWhenSomebodyAsksInVain(t *testing.T) {
+	b, bus, totals := countingBench(t)
+	x, y := b.holder(bus), b.holder(bus)
+	key := totalsKey("default", "acme", "calls")
+	x.ask("acme", "calls", 60)
+	y.ask("acme", "calls", 60)
+	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Out == 100 && !s.Short })
+	y.ask("acme", "calls", 60) // it has 40, and there are no more
+	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Short })
+	x.use("acme", "calls", 60)
+	y.use("acme", "calls", 40)
+	x.ask("acme", "calls", -1)
+	y.ask("acme", "calls", -1)
+	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Used == 100 && !s.Short })
+	y.ask("acme", "calls", 60) // nobody holds any: there is nothing to recall
+	y.ask("acme", "calls", 60)
+	b.ok("PUT /v1/customers/acme/grants/more", `{"feature":"calls","amount":5}`)
+	last := waitTotals(t, totals, key, func(s *ledger.Totals) bool { return len(s.Grants) == 1 })
+	if last.Short {
+		t.Error("rights are recalled that nobody holds")
+	}
+}
+
 func TestAReportWithoutNewsIsNotWritten(t *testing.T) {
 	b, bus, _ := countingBench(t)
 	x := b.holder(bus)

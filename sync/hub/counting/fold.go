@@ -57,6 +57,7 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		e.do(b)
 	}
 	before := b.heard(t.pieces)
+	t.short = false
 	for _, p := range t.pieces {
 		if err := c.take(ctx, b, p); err != nil {
 			return nil, err
@@ -190,11 +191,32 @@ func (t *task) tell(b *ledgerBook) {
 		a, id := &p.job.answers[p.at], p.job.lease.Holder
 		own := totals
 		own.Shares = nil
+		if _, out := totals.Others(id); out > 0 && p.wants() && a.Award.Span == totals.Span {
+			t.short = true
+		}
 		if at := slices.IndexFunc(totals.Shares, func(s ledger.Share) bool { return s.Holder == id }); at >= 0 {
 			own.Shares = totals.Shares[at : at+1] // of the others it needs the sum
 		}
 		a.Totals, a.Known = &own, b.known(id)
 	}
+}
+
+// wants tells whether an item asked for rights and was given none.
+func (p piece) wants() bool {
+	it, w := p.item(), p.job.answers[p.at].Award
+	if w == nil {
+		return false
+	}
+	had, has := int64(0), int64(0)
+	for _, l := range it.Report.Lines {
+		if l.Span.Start == w.Span.Start {
+			had += l.Granted
+		}
+	}
+	for _, l := range w.Lines {
+		has += l.Granted
+	}
+	return has < it.Ask.Target && has <= had
 }
 
 // known is what the book has of a holder.

@@ -90,6 +90,7 @@ type task struct {
 	key     string
 	pieces  []piece
 	errands []errand
+	short   bool // somebody was refused rights that others hold
 }
 
 // tasks groups what waits by book, in the order in which it came.
@@ -277,6 +278,9 @@ func (t *task) finish(c *Counter, rev uint64, err error) {
 
 // written takes in what is in the log now, and answers.
 func (c *Counter) written(r *result, rev uint64) {
+	if r.task.short {
+		c.totals.recall(r.task.key)
+	}
 	if len(r.puts) > 0 {
 		c.Stats.Written.Add(1)
 		c.shelf.put(r.task.key, rev, r.puts[0].Value)

@@ -16,6 +16,8 @@ import (
 const (
 	// coalesce is how many ticks pass at least between two totals of one book: 200 ms.
 	coalesce = 10
+	// hasten is how many ticks pass at least between two of them that recall rights: 60 ms.
+	hasten = 3
 	// publishTick is how often what is to be published is looked at.
 	publishTick = 20 * time.Millisecond
 	publishers  = 16 // totals under way at the same time
@@ -29,6 +31,7 @@ type publisher struct {
 	mu   sync.Mutex
 	due  map[string]int64 // books whose totals are to be published, and the tick from which on
 	last map[string]int64 // when those of a book were last published, while it matters
+	lack map[string]bool  // books of which rights are to be given back
 	tick int64            // ticks so far
 
 	lineage replica.Lineage // of the log of totals; the run's own
@@ -36,7 +39,7 @@ type publisher struct {
 }
 
 func newPublisher(c *Counter) *publisher {
-	return &publisher{c: c, due: map[string]int64{}, last: map[string]int64{}}
+	return &publisher{c: c, due: map[string]int64{}, last: map[string]int64{}, lack: map[string]bool{}}
 }
 
 // mark says that a book has changed.
@@ -49,6 +52,29 @@ func (p *publisher) mark(key string) {
 	if _, ok := p.due[key]; !ok {
 		p.due[key] = p.last[key] + coalesce
 	}
+}
+
+// recall has rights given back that others hold and do not need, for somebody was refused them.
+func (p *publisher) recall(key string) {
+	if p.c.o.Totals == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lack[key] = true
+	at := p.last[key] + hasten
+	if due, ok := p.due[key]; !ok || at < due {
+		p.due[key] = at
+	}
+}
+
+// short tells whether rights are to be given back, once.
+func (p *publisher) short(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	short := p.lack[key]
+	delete(p.lack, key)
+	return short
 }
 
 // take is what is to be published at the next tick.
@@ -117,12 +143,14 @@ func (p *publisher) publish(ctx context.Context, key string) error {
 	if at.rev == 0 {
 		return nil
 	}
+	short := p.short(key) // if it is lost, it is asked for again
 	for range attempts {
 		b, err := p.c.open(key, page{slot: at})
 		if err != nil || !b.offer.Known { // nobody asks for what a customer used that is gone
 			return err
 		}
 		totals := b.Totals(b.now)
+		totals.Short = short
 		to := replica.CountKey(replica.KindTotals, groupOf(b.offer.Group), b.customer, b.feature)
 		rev, err := p.c.o.Totals.Put(ctx, NewCommand(), replica.Put{Key: to, Expect: at.totals,
 			Value: ledger.AppendTotals(nil, &totals)})
@@ -242,7 +270,7 @@ func (p *publisher) holdAgainst(ctx context.Context, k replica.Key, e replica.En
 		return key, false, nil
 	}
 	totals := b.Totals(b.now)
-	totals.At = old.At
+	totals.At, totals.Short = old.At, old.Short
 	return key, bytes.Equal(ledger.AppendTotals(nil, &totals), e.Value), nil
 }
 
