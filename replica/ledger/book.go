@@ -66,6 +66,7 @@ const (
 	Quarantined
 	WrittenOff // fenced; what it held counts as used
 	Destroyed  // fenced; what it held is free again
+	Retired    // silent for long; what it held of periods that ended is in doubt
 )
 
 // A Holder is what the book knows of one holder beside its lines.
@@ -175,11 +176,15 @@ func (b *Book) open(s Span, now int64) *Period {
 	return q
 }
 
-// standingLine is what a holder begins a period with. One that was written off has used it already.
+// standingLine is what a holder begins a period with. One that was written off has used it already, and of one that was
+// retired nobody will know.
 func (h *Holder) standingLine(n int64) Line {
 	l := Line{Holder: h.ID, Vector: Vector{Granted: n}}
-	if h.Trust == WrittenOff {
+	switch h.Trust {
+	case WrittenOff:
 		l.Used = n
+	case Retired:
+		l.Doubt = n
 	}
 	return l
 }

@@ -224,5 +224,10 @@ func (w *world) outstanding(b *Book, silent int) int64 {
 			out += l.Spent()
 		}
 	}
+	for _, l := range p.Settled { // of those that are not listened to
+		if l.Source.Kind == Allowance || l.Source.Kind == Unbacked {
+			out += l.Spent()
+		}
+	}
 	return out
 }

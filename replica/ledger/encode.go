@@ -10,7 +10,7 @@ import (
 
 // Versions of the encodings, in their first byte.
 const (
-	bookVersion    = 1
+	bookVersion    = 2 // since 2: Retired
 	accountVersion = 1
 	reportVersion  = 1
 	askVersion     = 1

@@ -76,14 +76,21 @@ func TestTheEncodingsAreFrozen(t *testing.T) {
 	}
 }
 
-func TestTotalsOfTheFirstVersionAreRead(t *testing.T) {
-	old, err := os.ReadFile(filepath.Join("testdata", "totals.v1"))
-	if err != nil {
-		t.Fatal(err)
+func TestWhatOlderVersionsWroteIsRead(t *testing.T) {
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
 	}
-	got, err := DecodeTotals(old)
-	if err != nil || got.Used != 9 || got.Short || len(got.Shares) != 1 || got.Shares[0].Out != 2 {
-		t.Errorf("got %+v, %v", got, err)
+	totals, err := DecodeTotals(read("totals.v1"))
+	if err != nil || totals.Used != 9 || totals.Short || len(totals.Shares) != 1 || totals.Shares[0].Out != 2 {
+		t.Errorf("got %+v, %v", totals, err)
+	}
+	book, err := DecodeBook(read("book.v1"))
+	if err != nil || !reflect.DeepEqual(book, sampleBook()) {
+		t.Errorf("got %+v, %v", book, err)
 	}
 }
 

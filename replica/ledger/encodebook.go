@@ -48,7 +48,7 @@ func (c *codec) grant(g *Grant) {
 
 func (c *codec) holder(h *Holder) {
 	c.fixed(h.ID[:])
-	small(c, &h.Trust, Destroyed+1)
+	small(c, &h.Trust, Retired+1)
 	c.standing(&h.Standing)
 	list(c, &h.Before, func(c *codec, t *Tier) {
 		c.int(&t.From)

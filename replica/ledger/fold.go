@@ -242,10 +242,11 @@ const keptClosed = 2
 func (b *Book) FoldAway(now int64) []Period {
 	closed := 0
 	for i := range b.Periods {
-		if p := &b.Periods[i]; p.End <= now {
+		p := &b.Periods[i]
+		if p.End <= now {
 			closed++
-			b.settleFenced(p)
 		}
+		b.settleGone(p, now)
 	}
 	var gone []Period
 	kept := b.Periods[:0:0]
@@ -267,10 +268,11 @@ func (b *Book) FoldAway(now int64) []Period {
 	return gone
 }
 
-// settleFenced sums the lines of holders that are not listened to any more.
-func (b *Book) settleFenced(p *Period) {
+// settleGone sums the lines of holders that are not listened to any more. Of a period that has not ended they stay while
+// more stands for others: then nothing says yet what that is.
+func (b *Book) settleGone(p *Period, now int64) {
 	for i := range b.Holders {
-		if h := &b.Holders[i]; h.Trust == WrittenOff || h.Trust == Destroyed {
+		if h := &b.Holders[i]; h.gone() && (p.End <= now || h.most(p.End) == 0) {
 			p.settle(h.ID)
 			h.Forgot = max(h.Forgot, p.Start) // a period that is opened again must not write the same off again
 		}

@@ -87,8 +87,11 @@ func (b *Book) mayGrant(a Ask, now int64) (Span, *Refusal) {
 }
 
 func (h *Holder) distrust() *Refusal {
-	if h.Trust == Quarantined {
+	switch h.Trust {
+	case Quarantined:
 		return refuse(CodeQuarantined, "this holder contradicted itself")
+	case Retired:
+		return refuse(CodeRetired, "this holder was silent for too long")
 	}
 	return refuse(CodeFenced, "this holder was declared lost")
 }

@@ -130,12 +130,10 @@ func (w *world) govern(m move) string {
 	return ""
 }
 
-// retire lets go who was not heard of for a while.
+// retire ends listening to who was not heard of for a while.
 func (w *world) retire(b *Book) {
-	had := bookOf(w.log)
-	b.Retire(w.now - w.set.tick)
 	for i := range w.folk {
-		if p := &w.folk[i]; had.Holder(p.id) != nil && b.Holder(p.id) == nil {
+		if p := &w.folk[i]; b.Retire(p.id, w.now-w.set.tick) {
 			p.retired, w.truth.counted = true, false
 		}
 	}
@@ -181,7 +179,8 @@ func (w *world) rollback() string {
 	w.truth.epoch++
 	b.Learn(w.truth.epoch, w.ids(), max(w.truth.lasts, next)+1)
 	for i := range w.folk {
-		if p := &w.folk[i]; p.dead || p.retired { // what the operator knows does not stand in the log alone
+		p := &w.folk[i]
+		if p.retired = false; p.dead { // what the operator knows does not stand in the log alone
 			b.Fence(p.id, true)
 		}
 	}

@@ -47,16 +47,17 @@ func trustBugs() []bug {
 	return []bug{
 		{"who is fenced has used what it held", f, "l.Used += l.Free()", "l.Used += 0"},
 		{"what the destroyed held is free", f, "l.Released += l.Free()", "l.Released += 0"},
-		{"a fence is not undone by another", f, "if h.Trust == WrittenOff || h.Trust == Destroyed {", "if false {"},
+		{"a fence is not undone by another", f, "if h.gone() {\n", "if false {\n"},
 		{"a fence ends learning", f, "b.learnt()\n}\n\nfunc (l *Line) lose", "}\n\nfunc (l *Line) lose"},
-		{"every holder of the book is learnt from", f, "if h.Trust <= Quarantined && h.Echoed < b.Epoch {",
+		{"every holder of the book is learnt from", f, "if !h.gone() && h.Echoed < b.Epoch {",
 			"if h == nil {"},
 		{"every holder known elsewhere is learnt from", f, "if b.Holder(id) == nil {\n\t\t\treturn false",
 			"if b.Holder(id) == nil && false {\n\t\t\treturn false"},
-		{"nobody is retired while the book learns", f, "if b.Learning.Until != 0 {\n\t\treturn // nobody",
-			"if false {\n\t\treturn // nobody"},
-		{"nobody with lines is retired", f, " && !b.concerns(h.ID)", ""},
-		{"nobody with standing rights is retired", f, "h.Standing.Until < before && ", ""},
+		{"nobody is retired while the book learns", f, "|| b.Learning.Until != 0 || h.Heard", "|| h.Heard"},
+		{"nobody with rights is retired", f, "if p.End > since {", "if false {"},
+		{"nobody with standing rights is retired", f, " || h.most(since) > 0 {", " {"},
+		{"nobody who was heard of is retired", f, " || h.Heard >= since", ""},
+		{"what a retired holder held is in doubt", f, "l.Doubt += l.Free()", "_ = l"},
 		{"a learning book has another epoch", f, "b.Epoch = epoch\n", "\n"},
 	}
 }

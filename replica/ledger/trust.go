@@ -13,7 +13,7 @@ func (b *Book) Quarantine(id HolderID) {
 // free again, which is the one way in which a limit can be exceeded, should the holder turn up after all.
 func (b *Book) Fence(id HolderID, destroyed bool) {
 	h := b.meet(id)
-	if h.Trust == WrittenOff || h.Trust == Destroyed {
+	if h.gone() {
 		return
 	}
 	h.Trust = WrittenOff
@@ -57,7 +57,7 @@ func (b *Book) learnt() bool {
 	}
 	for i := range b.Holders {
 		h := &b.Holders[i]
-		if h.Trust <= Quarantined && h.Echoed < b.Epoch {
+		if !h.gone() && h.Echoed < b.Epoch {
 			return false
 		}
 	}
@@ -70,22 +70,33 @@ func (b *Book) learnt() bool {
 	return true
 }
 
-// Retire drops holders that have nothing in the book any more and have not been heard of since a time. The caller
-// refuses what they report from then on.
-func (b *Book) Retire(before int64) {
-	if b.Learning.Until != 0 {
-		return // nobody knows yet what they have
+// Retire ends listening to a holder that has been silent since a time: what it held of periods that had ended by then is
+// in doubt. It changes nothing, and answers false, while the holder may still spend rights, or while the book learns.
+func (b *Book) Retire(id HolderID, since int64) bool {
+	h := b.Holder(id)
+	if h == nil || h.gone() || b.Learning.Until != 0 || h.Heard >= since || h.most(since) > 0 {
+		return false
 	}
-	b.Holders = slices.DeleteFunc(b.Holders, func(h Holder) bool {
-		return h.Heard < before && h.Standing.Until < before && !b.concerns(h.ID)
-	})
-}
-
-func (b *Book) concerns(id HolderID) bool {
+	var void []*Line
 	for i := range b.Periods {
-		if slices.ContainsFunc(b.Periods[i].Lines, func(l Line) bool { return l.Holder == id }) {
-			return true
+		p := &b.Periods[i]
+		for j := range p.Lines {
+			l := &p.Lines[j]
+			if l.Holder != id || !l.Source.backed() || l.Free() == 0 {
+				continue
+			}
+			if p.End > since {
+				return false
+			}
+			void = append(void, l)
 		}
 	}
-	return false
+	for _, l := range void {
+		l.Doubt += l.Free()
+	}
+	h.Trust = Retired
+	return true
 }
+
+// gone tells whether a holder is not listened to any more, for good.
+func (h *Holder) gone() bool { return h.Trust > Quarantined }

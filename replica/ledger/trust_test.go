@@ -96,7 +96,6 @@ func TestLearningEndsByFenceOrTheOperatorsWord(t *testing.T) {
 	} {
 		sc := scene{t, hard(10)}
 		sc.b.Learn(1, []HolderID{ann}, 3*hour)
-		sc.b.Retire(2 * hour)
 		if sc.b.Learning.Until == 0 {
 			t.Fatal("it does not learn")
 		}
@@ -109,24 +108,60 @@ func TestNobodyIsRetiredWhileTheBookLearns(t *testing.T) {
 	sc, x := scene{t, hard(10)}, NewAccount()
 	sc.ask(ann, &x, Ask{}, 5)
 	sc.b.Learn(1, nil, 9*hour)
-	sc.b.Retire(5 * hour)
-	if sc.b.Holder(ann) == nil {
-		t.Error("it was let go, and never told")
-	}
-	sc.b.Fence(ann, false)
-	sc.b.Retire(5 * hour)
-	if sc.b.Holder(ann) != nil {
-		t.Error("it has nothing, and stays")
+	if sc.b.Retire(ann, 5*hour) || sc.b.Holder(ann).Trust != Trusted {
+		t.Error("it was retired, and never told")
 	}
 }
 
-func TestOnlyWhoHasNothingIsRetired(t *testing.T) {
-	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
+func TestOnlyWhoCanSpendNothingIsRetired(t *testing.T) {
+	cid := HolderID{3}
+	sc, x, y, z := scene{t, hard(10)}, NewAccount(), NewAccount(), NewAccount()
 	sc.ask(ann, &x, Ask{Target: 1}, 5)
 	sc.ask(bob, &y, Ask{Standing: 1, Until: 9 * hour}, 5)
-	sc.b.Retire(5 * hour)
-	if sc.b.Holder(ann) == nil || sc.b.Holder(bob) == nil {
-		t.Error("one with rights was let go")
+	sc.ask(cid, &z, Ask{}, 5)
+	for name, c := range map[string]struct {
+		id    HolderID
+		since int64
+		want  bool
+	}{
+		"with rights of a period that has not ended": {ann, hour / 2, false},
+		"with standing rights":                       {bob, 5 * hour, false},
+		"heard of since":                             {cid, 5, false},
+		"nobody knows it":                            {HolderID{99}, 5 * hour, false},
+		"with rights of a period that has ended":     {ann, 5 * hour, true},
+		"with nothing":                               {cid, 5 * hour, true},
+		"retired before":                             {cid, 6 * hour, false},
+	} {
+		b := *bookOf(string(AppendBook(nil, sc.b)))
+		if name == "retired before" {
+			b.Retire(cid, 5*hour)
+		}
+		if got := b.Retire(c.id, c.since); got != c.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+func TestWhatARetiredHolderLeavesBehindIsInDoubtAndSummed(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.ask(ann, &x, Ask{Target: 4}, 5)
+	if no := x.Consume(Span{0, hour}, 1, 6); no != nil {
+		t.Fatal(no)
+	}
+	sc.b.Fold(x.Report(ann), 7)
+	later := 9 * hour
+	if !sc.b.Retire(ann, 5*hour) {
+		t.Fatal("it was not retired")
+	}
+	if got := sc.b.Periods[0].Usage(later); got.Used != 1 || got.Doubt != 3 {
+		t.Errorf("got %+v", got)
+	}
+	if no := sc.b.Fold(x.Report(ann), later); code(no) != CodeRetired {
+		t.Errorf("what it reports: got %v", no)
+	}
+	sc.b.FoldAway(later)
+	if p := &sc.b.Periods[0]; len(p.Lines) != 0 || p.taken() != 4 {
+		t.Errorf("left are %+v", p)
 	}
 }
 

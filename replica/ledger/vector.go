@@ -103,6 +103,7 @@ func refuse(code, format string, args ...any) *Refusal {
 // The codes of refusals.
 const (
 	CodeFenced      = "fenced"             // the holder was declared lost; it takes a new identity
+	CodeRetired     = "retired"            // the holder was silent for too long; it takes a new identity
 	CodeQuarantined = "quarantined"        // the holder contradicted itself; it takes a new identity
 	CodeAhead       = "ahead"              // the holder was granted more than the book knows: the book lost something
 	CodeLearning    = "learning"           // nothing is granted until every holder has told what it has

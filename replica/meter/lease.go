@@ -361,6 +361,10 @@ func (a *account) tell(t *ledger.Totals) {
 
 // distrusts tells whether a code says that the holder needs another name.
 func distrusts(code string) bool {
-	return code == ledger.CodeFenced || code == ledger.CodeQuarantined || code == ledger.CodeRestored ||
-		code == wire.CodeSuperseded || code == wire.CodeStranger
+	switch code {
+	case ledger.CodeFenced, ledger.CodeRetired, ledger.CodeQuarantined, ledger.CodeRestored, wire.CodeSuperseded,
+		wire.CodeStranger:
+		return true
+	}
+	return false
 }

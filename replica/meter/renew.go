@@ -70,6 +70,8 @@ func remedy(why string) string {
 	switch why {
 	case ledger.CodeFenced:
 		return "an administrator declared it lost; nothing has to be done"
+	case ledger.CodeRetired:
+		return "it was out of touch for too long; nothing has to be done"
 	case wire.CodeSuperseded, wire.CodeStranger:
 		return "the data directory was copied: give each sidecar its own"
 	}

@@ -124,9 +124,8 @@ func (c *call) query(known []string) error {
 	return nil
 }
 
-// dryRun says whether the caller only asks what would be written.
-func (c *call) dryRun() (bool, error) {
-	const name = "dry_run"
+// flag reads a query parameter that is true or false; what is not there is false.
+func (c *call) flag(name string) (bool, error) {
 	text := c.r.URL.Query().Get(name)
 	if text == "" {
 		return false, nil

@@ -48,7 +48,7 @@ func (c *call) readCatalogue() (catalog.Catalogue, catalog.Node, error) {
 }
 
 func (h *Hub) putCatalogue(c *call) error {
-	dry, err := c.dryRun()
+	dry, err := c.flag("dry_run")
 	if err != nil {
 		return err
 	}

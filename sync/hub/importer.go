@@ -82,7 +82,7 @@ type importer struct {
 }
 
 func (h *Hub) postImport(c *call) error {
-	dry, err := c.dryRun()
+	dry, err := c.flag("dry_run")
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (h *Hub) routes() []route {
 		{"PUT " + customer + "/grants/{grant}", writeCustomers, h.putGrant, ""},
 		{"DELETE " + customer + "/grants/{grant}", writeCustomers, h.deleteGrant, ""},
 		{"GET " + customer + "/usage", readEntitlements, h.getUsage, "feature from to"},
-		{"GET /v1/fleet", readFleet, h.getFleet, ""},
+		{"GET /v1/fleet", readFleet, h.getFleet, "retired"},
 		{"POST /v1/fleet/{holder}/fence", writeFleet, h.fence, ""},
 		{"POST /v1/import", writeCustomers, h.postImport, "dry_run"},
 		{"GET /v1/tokens", readTokens, h.listTokens, ""},

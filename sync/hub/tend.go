@@ -16,6 +16,8 @@ const (
 	markAge = 30 * time.Second
 	// sweepEvery is how often all books are held against the documents, by the hub's clock.
 	sweepEvery = time.Minute
+	// retireEvery is how often holders are looked for that have been silent for long, by the hub's clock.
+	retireEvery = time.Hour
 )
 
 // tend publishes digests and takes back marks that a hub left behind, until ctx ends.
@@ -45,6 +47,7 @@ type tending struct {
 	marked uint64                       // revision of a catalogue with a mark
 	since  time.Time                    // when it was first seen
 	swept  time.Time                    // when all books were last held against the documents
+	looked time.Time                    // when silent holders were last looked for
 	under  uint64                       // revision of the catalogue then
 	ahead  map[counting.Ahead]time.Time // books that were ahead of the documents then, and since when
 }
@@ -73,6 +76,12 @@ func (h *Hub) tendBooks(ctx context.Context, t *tending) error {
 		return nil
 	}
 	err := h.counter.Mend(ctx)
+	if now := h.now(); now.Sub(t.looked) >= retireEvery {
+		if failed := h.counter.Retire(ctx); failed != nil {
+			return errors.Join(err, failed)
+		}
+		t.looked = now
+	}
 	v, _ := h.shelf.load()
 	if now := h.now(); now.Sub(t.swept) < sweepEvery && now.After(t.swept) && t.under == v.catRev {
 		return err

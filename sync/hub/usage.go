@@ -120,7 +120,7 @@ type holderDoc struct {
 	EnrolledAt  *time.Time      `json:"enrolled_at"`
 	LastSeen    *time.Time      `json:"last_seen"`
 	AgeMS       int64           `json:"age_ms"` // since then
-	Trust       string          `json:"trust"`  // trusted, quarantined, written_off or destroyed
+	Trust       string          `json:"trust"`  // trusted, quarantined, written_off, destroyed or retired
 	FencedAt    *time.Time      `json:"fenced_at,omitempty"`
 	Clones      int             `json:"clones"` // how often its vault was noticed to be used twice
 	ClonedAt    *time.Time      `json:"cloned_at,omitempty"`
@@ -139,9 +139,16 @@ func (h *Hub) getFleet(c *call) error {
 	if err != nil {
 		return unavailable(err)
 	}
+	retired, err := c.flag("retired")
+	if err != nil {
+		return err
+	}
 	now, out := h.now().UnixMilli(), []holderDoc{}
 	v, _ := h.shelf.load()
 	for _, s := range all {
+		if s.Fence == counting.Retired && !retired {
+			continue
+		}
 		d := holderDoc{ID: hex.EncodeToString(s.ID[:]), About: s.About, Incarnation: s.Incarnation,
 			EnrolledAt: moment(s.Enrolled), LastSeen: moment(s.Heard), AgeMS: max(0, now-s.Heard), Trust: "trusted",
 			FencedAt: moment(s.Fenced), Clones: s.Clones, ClonedAt: moment(s.Cloned), Books: s.Books,

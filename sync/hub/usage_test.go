@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -168,28 +169,60 @@ func TestAFencedHolderLeavesTheBooksOnceNothingIsLeftOfIt(t *testing.T) {
 		e, err := b.books.Get(t.Context(), replica.KindFleet+"/"+hex.EncodeToString(x.id[:]))
 		return err == nil && strings.Contains(string(e.Value), `"done":true`)
 	})
-	holders := func() int {
-		e, err := b.books.Get(t.Context(), replica.CountKey(replica.KindLedger, "", "acme", "calls"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		book, err := ledger.DecodeBook(e.Value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(book.Holders)
-	}
 	y.ask("acme", "calls", 10)
-	if got := holders(); got != 2 {
-		t.Fatalf("the book has %d holders, want two while the period runs", got)
-	}
-	b.at("2026-12-02T00:00:00Z")
-	y.ask("acme", "calls", 10)
-	if got := holders(); got != 1 {
+	if got := len(b.book("acme", "calls").Holders); got != 1 {
 		t.Errorf("the book has %d holders, want the fenced one gone", got)
 	}
 	if u := b.usage("acme", "")[0]; u["used"] != 60.0 {
 		t.Errorf("got %v, want what it held used", u)
+	}
+}
+
+// book is one as the log has it.
+func (b *bench) book(customer, feature string) *ledger.Book {
+	b.t.Helper()
+	e, err := b.books.Get(b.t.Context(), replica.CountKey(replica.KindLedger, "", customer, feature))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	book, err := ledger.DecodeBook(e.Value)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return book
+}
+
+func TestASilentHolderIsRetiredAndHoldsBackNothing(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x, y := b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 60)
+	x.use("acme", "calls", 10)
+	x.ask("acme", "calls", -1)
+	fleet := func(query string) []any { return b.ok("GET /v1/fleet"+query, "")["holders"].([]any) }
+	december := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	for _, month := range []string{"2026-12", "2027-01", "2027-02"} {
+		b.at(month + "-20T00:00:00Z")
+		y.ask("acme", "calls", 10)
+	}
+	until(t, "it is retired", func() bool { return len(fleet("")) == 1 })
+	if all := fleet("?retired=true"); len(all) != 2 || !slices.ContainsFunc(all, func(h any) bool {
+		return h.(map[string]any)["trust"] == "retired"
+	}) {
+		t.Errorf("got %v", all)
+	}
+	b.refused("400 bad_request", "GET /v1/fleet?retired=perhaps", "")
+	b.clock.Add(61_000)
+	until(t, "it has left the book", func() bool {
+		y.ask("acme", "calls", 10)
+		book := b.book("acme", "calls")
+		return len(book.Holders) == 1 && book.Periods[0].Start >= december
+	})
+	november := b.usage("acme", "?to=2026-12-01T00:00:00Z")
+	if len(november) != 1 || november[0]["used"] != 10.0 || november[0]["in_doubt"] != 50.0 {
+		t.Errorf("got %v, want 10 used and 50 in doubt", november)
+	}
+	if r := x.send(x.item("acme", "calls", 70)); r.Code != ledger.CodeRetired {
+		t.Errorf("got %q, want retired", r.Code)
 	}
 }
 

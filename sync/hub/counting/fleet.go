@@ -14,10 +14,11 @@ import (
 	"github.com/sidegate/sidegate/sync/wire"
 )
 
-// How a holder was declared lost.
+// Why a holder is not listened to any more.
 const (
 	WrittenOff = "written_off" // what it held counts as used
 	Destroyed  = "destroyed"   // what it held is free again
+	Retired    = "retired"     // it was silent for long, and held nothing that could be spent
 )
 
 // A Holder is what the fleet's document says of one. Times are unix milliseconds.
@@ -32,7 +33,7 @@ type Holder struct {
 	Told        uint64          `json:"told,omitempty"`   // epoch under which it last said that it has told all
 	Clones      int             `json:"clones,omitempty"` // how often its vault was noticed to be used twice
 	Cloned      int64           `json:"cloned,omitempty"` // when last
-	Fence       string          `json:"fence,omitempty"`  // WrittenOff, Destroyed; empty: it is not fenced
+	Fence       string          `json:"fence,omitempty"`  // WrittenOff, Destroyed, Retired; empty: it is listened to
 	Fenced      int64           `json:"fenced,omitempty"`
 	Done        bool            `json:"done,omitempty"` // the fence is in all books
 }
@@ -219,6 +220,8 @@ func (h *Holder) meet(l *wire.Lease, now int64) (*Holder, verdict) {
 	switch {
 	case !bytes.Equal(h.Key, l.Key):
 		return nil, verdict{wire.CodeStranger, "this holder is enrolled with another key"}
+	case h.Fence == Retired:
+		return nil, verdict{ledger.CodeRetired, "this holder was silent for too long; it takes a new identity"}
 	case h.Fence != "":
 		return nil, verdict{ledger.CodeFenced, "this holder was declared lost; it takes a new identity"}
 	case l.Incarnation > h.Incarnation:

@@ -1,9 +1,7 @@
 package counting
 
 import (
-	"bytes"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/sidegate/sidegate/replica"
@@ -182,94 +180,4 @@ func sumUp(b *ledger.Book, at map[ledger.HolderID]*Standing, now int64) {
 			}
 		}
 	}
-}
-
-// Fence declares a holder lost: first in its document, which every hub looks at, then in all books. It may be repeated,
-// and what is left undone is done by Mend. False: there is no such holder; or it was fenced in the other way, which
-// how says.
-func (c *Counter) Fence(ctx context.Context, id ledger.HolderID, destroyed bool) (books int, how string, err error) {
-	if err := c.fresh(ctx); err != nil {
-		return 0, "", err
-	}
-	fence := WrittenOff
-	if destroyed {
-		fence = Destroyed
-	}
-	err = c.fleet.change(ctx, id, func(old *Holder) *Holder {
-		if old == nil || old.Fence != "" {
-			if old != nil {
-				how = old.Fence
-			}
-			return nil
-		}
-		next := *old
-		next.Fence, next.Fenced = fence, c.now()
-		how = fence
-		return &next
-	})
-	if err != nil || how != fence {
-		return 0, how, err
-	}
-	if err := c.fresh(ctx); err != nil {
-		return 0, how, err
-	}
-	books, err = c.fenceBooks(ctx, id, destroyed)
-	return books, how, err
-}
-
-// fenceBooks fences a holder in all books that are known, and answers in how many it is.
-func (c *Counter) fenceBooks(ctx context.Context, id ledger.HolderID, destroyed bool) (int, error) {
-	k, in := basket{c: c}, 0
-	err := c.shelf.each(replica.KindLedger+"/", func(t title) error {
-		if !bytes.Contains([]byte(t.value), id[:]) {
-			return nil
-		}
-		b, err := ledger.DecodeBook([]byte(t.value))
-		if err != nil {
-			return err
-		}
-		h := b.Holder(id)
-		if h == nil && !slices.Contains(b.Learning.Known, id) { // a book that learns may wait for it
-			return nil
-		}
-		if in++; h != nil && h.Trust >= ledger.WrittenOff {
-			return nil
-		}
-		return k.add(ctx, errand{key: t.key, do: func(b *ledgerBook) { b.Fence(id, destroyed) }})
-	})
-	if err == nil {
-		err = k.run(ctx)
-	}
-	return in, err
-}
-
-// fenceAgain is how long after a fence books are looked through for the holder, in milliseconds: a hub that had not
-// heard of it may have answered the holder until then.
-const fenceAgain = 60_000
-
-// Mend goes on with what a hub left undone: fences that are not in all books yet.
-func (c *Counter) Mend(ctx context.Context) error {
-	for _, m := range c.fleet.all() {
-		if m.doc.Fence == "" || m.doc.Done {
-			continue
-		}
-		if _, err := c.fenceBooks(ctx, m.doc.ID, m.doc.Fence == Destroyed); err != nil {
-			return err
-		}
-		if c.now()-m.doc.Fenced < fenceAgain {
-			continue
-		}
-		err := c.fleet.change(ctx, m.doc.ID, func(old *Holder) *Holder {
-			if old == nil || old.Done {
-				return nil
-			}
-			next := *old
-			next.Done = true
-			return &next
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

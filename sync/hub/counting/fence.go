@@ -1,0 +1,165 @@
+package counting
+
+import (
+	"context"
+	"encoding/hex"
+	"slices"
+
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
+)
+
+// Fence declares a holder lost: first in its document, which every hub looks at, then in all books. It may be repeated,
+// and what is left undone is done by Mend. False: there is no such holder; or it was fenced in the other way, which
+// how says.
+func (c *Counter) Fence(ctx context.Context, id ledger.HolderID, destroyed bool) (books int, how string, err error) {
+	if err := c.fresh(ctx); err != nil {
+		return 0, "", err
+	}
+	fence := WrittenOff
+	if destroyed {
+		fence = Destroyed
+	}
+	err = c.fleet.change(ctx, id, func(old *Holder) *Holder {
+		if old == nil || old.Fence != "" {
+			if old != nil {
+				how = old.Fence
+			}
+			return nil
+		}
+		next := *old
+		next.Fence, next.Fenced = fence, c.now()
+		how = fence
+		return &next
+	})
+	if err != nil || how != fence {
+		return 0, how, err
+	}
+	if err := c.fresh(ctx); err != nil {
+		return 0, how, err
+	}
+	books, err = c.part(ctx, map[ledger.HolderID]string{id: how})
+	return books, how, err
+}
+
+// part ends listening to holders in all books that are known, each in its way, and answers in how many they are.
+func (c *Counter) part(ctx context.Context, lost map[ledger.HolderID]string) (in int, err error) {
+	k := basket{c: c}
+	err = c.shelf.each(replica.KindLedger+"/", func(t title) error {
+		b, err := ledger.DecodeBook([]byte(t.value))
+		if err != nil {
+			return err
+		}
+		for id, how := range lost {
+			h := b.Holder(id)
+			if h == nil && !slices.Contains(b.Learning.Known, id) { // a book that learns may wait for it
+				continue
+			}
+			if in++; h != nil && h.Trust >= ledger.WrittenOff {
+				continue
+			}
+			if err := k.add(ctx, errand{key: t.key, do: func(b *ledgerBook) { b.part(id, how) }}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = k.run(ctx)
+	}
+	return in, err
+}
+
+// part ends listening to a holder. One that was to be retired and turns out to hold something loses it.
+func (b *ledgerBook) part(id ledger.HolderID, how string) {
+	if how != Retired || !b.Retire(id, b.now) {
+		b.Fence(id, how == Destroyed)
+	}
+}
+
+// fenceAgain is how long after a fence books are looked through for the holder, in milliseconds: a hub that had not
+// heard of it may have answered the holder until then.
+const fenceAgain = 60_000
+
+// Mend goes on with what a hub left undone: fences that are not in all books yet.
+func (c *Counter) Mend(ctx context.Context) error {
+	undone, due := map[ledger.HolderID]string{}, c.now()-fenceAgain
+	for _, m := range c.fleet.all() {
+		if m.doc.Fence != "" && !m.doc.Done {
+			undone[m.doc.ID] = m.doc.Fence
+		}
+	}
+	if len(undone) == 0 {
+		return nil
+	}
+	if _, err := c.part(ctx, undone); err != nil {
+		return err
+	}
+	for id := range undone {
+		err := c.fleet.change(ctx, id, func(old *Holder) *Holder {
+			if old == nil || old.Done || old.Fenced > due {
+				return nil
+			}
+			next := *old
+			next.Done = true
+			return &next
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retireAfter is how long a holder is silent, in milliseconds, before it is retired if it holds nothing any more that
+// could be spent; and for how long periods must have ended before what it held of them is given up.
+const retireAfter = 30 * day
+
+// Retire ends listening to holders that have been silent for long. Without it every container that ever counted would
+// stay in the books, and keep their periods from being folded away. One that comes back goes on under another name.
+func (c *Counter) Retire(ctx context.Context) error {
+	since := c.now() - retireAfter
+	silent := map[ledger.HolderID]string{}
+	for _, m := range c.fleet.all() {
+		if m.doc.Fence == "" && max(m.heard, m.doc.Seen) < since {
+			silent[m.doc.ID] = Retired
+		}
+	}
+	if len(silent) == 0 {
+		return nil
+	}
+	err := c.shelf.each(replica.KindLedger+"/", func(t title) error {
+		b, err := ledger.DecodeBook([]byte(t.value))
+		if err != nil {
+			return err
+		}
+		for id := range silent {
+			if h := b.Holder(id); h != nil && !b.Retire(id, since) {
+				delete(silent, id)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for id := range silent {
+		if err := c.retire(ctx, id, since); err != nil {
+			return err
+		}
+	}
+	return nil // Mend does the rest
+}
+
+// retire writes down that a holder is not listened to any more, unless it was heard of meanwhile.
+func (c *Counter) retire(ctx context.Context, id ledger.HolderID, since int64) error {
+	return c.fleet.change(ctx, id, func(old *Holder) *Holder {
+		if old == nil || old.Fence != "" || old.Seen >= since {
+			return nil
+		}
+		next := Holder{ID: id, Key: old.Key, Incarnation: old.Incarnation, Nonce: old.Nonce, Enrolled: old.Enrolled,
+			Seen: old.Seen, Fence: Retired, Fenced: c.now()}
+		c.log.Info("a holder was silent for long and is retired", "holder", hex.EncodeToString(id[:]), "since", old.Seen)
+		return &next
+	})
+}
