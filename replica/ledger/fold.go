@@ -268,8 +268,8 @@ func (b *Book) FoldAway(now int64) []Period {
 	return gone
 }
 
-// settleGone sums the lines of holders that are not listened to any more. Of a period that has not ended they stay while
-// more stands for others: then nothing says yet what that is.
+// settleGone sums the lines of holders that are not listened to any more: of a period that has not ended once nothing
+// stands for them after it.
 func (b *Book) settleGone(p *Period, now int64) {
 	for i := range b.Holders {
 		if h := &b.Holders[i]; h.gone() && (p.End <= now || h.most(p.End) == 0) {

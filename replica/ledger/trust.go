@@ -70,8 +70,8 @@ func (b *Book) learnt() bool {
 	return true
 }
 
-// Retire ends listening to a holder that has been silent since a time: what it held of periods that had ended by then is
-// in doubt. It changes nothing, and answers false, while the holder may still spend rights, or while the book learns.
+// Retire ends listening to a holder that has been silent since a time: what it held of periods that had ended by then
+// is in doubt. It changes nothing, and answers false, while the holder may still spend rights, or the book learns.
 func (b *Book) Retire(id HolderID, since int64) bool {
 	h := b.Holder(id)
 	if h == nil || h.gone() || b.Learning.Until != 0 || h.Heard >= since || h.most(since) > 0 {

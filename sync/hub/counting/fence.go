@@ -50,19 +50,15 @@ func (c *Counter) part(ctx context.Context, lost map[ledger.HolderID]string) (in
 		if err != nil {
 			return err
 		}
-		for id, how := range lost {
-			h := b.Holder(id)
-			if h == nil && !slices.Contains(b.Learning.Known, id) { // a book that learns may wait for it
-				continue
-			}
-			if in++; h != nil && h.Trust >= ledger.WrittenOff {
-				continue
-			}
-			if err := k.add(ctx, errand{key: t.key, do: func(b *ledgerBook) { b.part(id, how) }}); err != nil {
-				return err
-			}
+		n, late := parting(b, lost)
+		if in += n; !late {
+			return nil
 		}
-		return nil
+		return k.add(ctx, errand{key: t.key, do: func(b *ledgerBook) {
+			for id, how := range lost {
+				b.part(id, how)
+			}
+		}})
 	})
 	if err == nil {
 		err = k.run(ctx)
@@ -70,8 +66,24 @@ func (c *Counter) part(ctx context.Context, lost map[ledger.HolderID]string) (in
 	return in, err
 }
 
-// part ends listening to a holder. One that was to be retired and turns out to hold something loses it.
+// parting answers how many of some holders a book knows, or waits for, and whether it still listens to one.
+func parting(b *ledger.Book, lost map[ledger.HolderID]string) (in int, late bool) {
+	for id := range lost {
+		h := b.Holder(id)
+		if h != nil || slices.Contains(b.Learning.Known, id) {
+			in++
+			late = late || h == nil || h.Trust < ledger.WrittenOff
+		}
+	}
+	return in, late
+}
+
+// part ends listening to a holder that the book knows or waits for. One that was to be retired and turns out to hold
+// something loses it.
 func (b *ledgerBook) part(id ledger.HolderID, how string) {
+	if b.Holder(id) == nil && !slices.Contains(b.Learning.Known, id) {
+		return
+	}
 	if how != Retired || !b.Retire(id, b.now) {
 		b.Fence(id, how == Destroyed)
 	}
