@@ -19,6 +19,7 @@ func TestRealProcessesCount(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *workshop){
 		"a newcomer meets the limit, and a grant moves it":            meetsTheLimit,
 		"sidecars that are killed keep to the limit and lose no unit": killedSidecarsKeepToTheLimit,
+		"who has nothing but a grant spends it":                       spendsItsGrant,
 		"nobody is denied while others hold rights in vain":           nobodyIsDeniedInVain,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w) })
@@ -52,6 +53,29 @@ func meetsTheLimit(t *testing.T, w *workshop) {
 		used := w.must(t, 0, "customer", "usage", "acme", "feature=ci-minutes", at).doc["usage"].([]any)
 		return len(used) == 1 && used[0].(map[string]any)["used"] == limit+20
 	})
+	p.stop()
+}
+
+func spendsItsGrant(t *testing.T, w *workshop) {
+	p := w.run(t, anywhere("dev")...)
+	at, beside := "--hub="+p.ready["hub"], "--sidecar="+p.ready["check"]
+	w.must(t, 0, "customer", "put", "prepaid", at)
+	ask := []string{"prepaid", "ci-minutes", beside}
+	eventually(t, "the customer is known", func() bool {
+		return w.cli(t, append([]string{"check"}, ask...)...).doc["reason"] == "not_entitled"
+	})
+	w.must(t, 0, "grant", "put", "prepaid", "voucher", "feature=ci-minutes", "amount=50", at)
+	eventually(t, "the grant is known", func() bool { return w.cli(t, append([]string{"check"}, ask...)...).code == 0 })
+	check := w.must(t, 0, append([]string{"check"}, ask...)...).doc
+	if check["limit"] != 0.0 || check["remaining"] != 50.0 || check["used"] != 0.0 || check["resets_at"] != nil {
+		t.Errorf("before anything is consumed: got %v", check)
+	}
+	if got := w.must(t, 0, append(append([]string{"consume"}, ask...), "quantity=50")...); got.doc["consumed"] != 50.0 {
+		t.Errorf("got %s", got.text)
+	}
+	if got := w.must(t, exitDenied, append([]string{"consume"}, ask...)...); got.doc["reason"] != "limit_reached" {
+		t.Errorf("beyond the grant: got %s", got.text)
+	}
 	p.stop()
 }
 

@@ -34,8 +34,8 @@ type Grant struct {
 	Past     int64 // spent in periods that the book has folded away
 }
 
-// active tells whether rights on it may be granted or spent at a time.
-func (g Grant) active(now int64) bool { return g.From <= now && now < g.Until }
+// Active tells whether rights on it may be granted or spent at a time.
+func (g Grant) Active(now int64) bool { return g.From <= now && now < g.Until }
 
 // OwnPriority is the priority of the period's own allowance, and of a grant that names none.
 const OwnPriority = 100

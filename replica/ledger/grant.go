@@ -132,7 +132,7 @@ func (b *Book) order(p *Period, now int64) []spring {
 		list = list[:1]
 	}
 	for i := range b.Grants {
-		if g := &b.Grants[i]; b.Learning.Until == 0 && g.active(max(now, p.Start)) && g.From < p.End {
+		if g := &b.Grants[i]; b.Learning.Until == 0 && g.Active(max(now, p.Start)) && g.From < p.End {
 			list = append(list, spring{Source{Topup, g.ID}, g.Priority, g.Until, g.From, max(0, g.Amount-b.grantLive(g))})
 		}
 	}

@@ -1,5 +1,7 @@
 package ledger
 
+import "slices"
+
 // Totals are what every sidecar is told of one customer and one feature: all that is used of the open period, and what
 // of it each holder has told, so that a holder can put what it knows better in the place of its own share.
 type Totals struct {
@@ -35,13 +37,10 @@ type Share struct {
 func (b *Book) Totals(now int64) Totals {
 	t := Totals{Epoch: b.Epoch, Turn: b.Turn, Calendar: b.Calendar, Span: b.Calendar.At(now), At: now}
 	p := b.period(t.Span.Start)
-	if p == nil {
-		p = &Period{Span: t.Span}
-		for i := range b.Holders {
-			if h := &b.Holders[i]; h.implied(t.Span.Start) > 0 {
-				p.Lines = append(p.Lines, h.standingLine(h.implied(t.Span.Start)))
-			}
-		}
+	if p == nil || p.Terms.Rollover > 0 {
+		open := *b
+		open.Periods = slices.Clone(b.Periods)
+		p = open.open(t.Span, now)
 	}
 	t.Rolled = p.Rolled
 	for i := range p.Lines {

@@ -32,6 +32,27 @@ func TestTotalsSayWhatOthersHaveAndHold(t *testing.T) {
 	}
 }
 
+func TestTotalsTellWhatRollsOverBeforeAnythingIsAskedFor(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.b.SetTerms(Terms{Limit: 10, Rollover: 8, Until: Forever}, hourly, 0)
+	sc.ask(ann, &x, Ask{Target: 6, Standing: 1, Until: 9 * hour}, 5)
+	x.Consume(x.Span(hourly, 5), 3, 5)
+	sc.ask(ann, &x, Ask{}, 6)
+	before := string(AppendBook(nil, sc.b))
+	got := sc.b.Totals(hour + 5)
+	if got.Rolled != 4 || got.Out != 1 || got.Span.Start != hour { // the 3 that are in doubt do not roll
+		t.Errorf("got %+v", got)
+	}
+	if string(AppendBook(nil, sc.b)) != before {
+		t.Error("telling changed the book")
+	}
+	x.Tidy(hour + 6)
+	sc.b.Fold(x.Report(ann), hour+6)
+	if got := sc.b.Totals(hour + 7); got.Rolled != 7 {
+		t.Errorf("when they have come back: got %+v", got)
+	}
+}
+
 func TestUsageTellsOverageAndDoubtApart(t *testing.T) {
 	sc, x := scene{t, hard(10)}, NewAccount()
 	sc.ask(ann, &x, Ask{Target: 6}, 5)

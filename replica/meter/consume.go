@@ -53,7 +53,7 @@ func (m *Meter) Consume(ctx context.Context, r *Request) (Result, error) {
 
 // consume asks for rights as long as the caller's patience lasts.
 func (m *Meter) consume(ctx context.Context, r *Request, p *promise) (Result, error) {
-	terms, counted := checker.Counted(r.Held, r.Ask, m.clock.read())
+	terms, counted := m.terms(r)
 	if !counted {
 		return Result{Decision: checker.Decide(r.Held, r.Ask, m.clock.read())}, nil
 	}
@@ -64,6 +64,17 @@ func (m *Meter) consume(ctx context.Context, r *Request, p *promise) (Result, er
 		return res, err
 	}
 	return t.insist(ctx, res)
+}
+
+// terms are what is counted against. Who holds nothing else may still have a grant, of which the record knows nothing.
+func (m *Meter) terms(r *Request) (checker.Terms, bool) {
+	now := m.clock.read()
+	terms, ok := checker.Counted(r.Held, r.Ask, now)
+	if !ok {
+		m.Use([]byte(r.Customer), []byte(r.Feature), nil, &r.Held.Use)
+		terms, ok = checker.Counted(r.Held, r.Ask, now)
+	}
+	return terms, ok
 }
 
 // insist tries again whenever the hub has answered, until the caller's patience is over.

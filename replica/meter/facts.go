@@ -70,6 +70,7 @@ func (r *recording) count() error {
 	for _, f := range r.facts {
 		a := r.m.account(keyOf(f.Customer, f.Feature))
 		a.mu.Lock()
+		f.Held.Use = a.use(r.m.holder(), r.m.clock.read())
 		a.fact(f, r.m.clock.read())
 		r.m.add(in, a, Memory{Key: f.Key, Answer: counted, At: r.m.clock.read()})
 		a.mu.Unlock()

@@ -34,7 +34,7 @@ type Reserved struct {
 
 // Reserve decides as Consume does and sets units aside for a while. A denied one has no ID.
 func (m *Meter) Reserve(ctx context.Context, r *Request, ttl time.Duration) (Result, Reserved, error) {
-	terms, ok := checker.Counted(r.Held, r.Ask, m.clock.read())
+	terms, ok := m.terms(r)
 	if !ok {
 		return Result{Decision: checker.Decide(r.Held, r.Ask, m.clock.read())}, Reserved{}, nil
 	}

@@ -58,6 +58,27 @@ func TestRightsAreRecalledWhenSomebodyAsksInVain(t *testing.T) {
 	}
 }
 
+func TestSidecarsAreToldOfGrantsAndRolloverBeforeAnythingIsConsumed(t *testing.T) {
+	b, bus, totals := countingBench(t)
+	key := totalsKey("default", "acme", "calls")
+	b.ok("PUT /v1/customers/acme/subscriptions/main", `{"plan":"team","starts_at":"2026-10-01T00:00:00Z",
+		"overrides":{"calls":{"limit":100,"per":"month","rollover":{"max":30}}}}`)
+	b.ok("PUT /v1/customers/acme/grants/more", `{"feature":"calls","amount":5}`)
+	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return len(s.Grants) == 1 && s.Grants[0].Room == 5 })
+	b.ok("PUT /v1/customers/alone", "{}")
+	b.ok("PUT /v1/customers/alone/grants/voucher", `{"feature":"calls","amount":7}`)
+	waitTotals(t, totals, totalsKey("default", "alone", "calls"), func(s *ledger.Totals) bool {
+		return len(s.Grants) == 1 && s.Grants[0].Room == 7 && s.Span.End == ledger.Forever
+	})
+	x := b.holder(bus)
+	if x.ask("alone", "calls", 10); x.free("alone", "calls") != 7 {
+		t.Errorf("%d are held, want the 7 of the grant", x.free("alone", "calls"))
+	}
+	x.ask("acme", "calls", 10)
+	b.at("2026-12-20T00:00:00Z")
+	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Rolled == 30 })
+}
+
 func TestAReportWithoutNewsIsNotWritten(t *testing.T) {
 	b, bus, _ := countingBench(t)
 	x := b.holder(bus)

@@ -64,9 +64,8 @@ func (v *view) cut(cu held, old, next holding, now int64) []counting.Cut {
 
 // offer is what the customer may consume of a feature by a catalogue.
 func (o *holding) offer(w *checker.World, feature string, basis uint64, now int64) counting.Offer {
-	out := offerOf(&checker.Held{World: w, Feature: w.Feature([]byte(feature)), Record: o.record}, basis, now)
-	out.Grants = grantsOf(o.grants, feature)
-	return out
+	held := checker.Held{World: w, Feature: w.Feature([]byte(feature)), Record: o.record}
+	return offerOf(&held, grantsOf(o.grants, feature), basis, now)
 }
 
 // putCut writes documents by which customers may consume less: the books first. It returns when no hub grants by what
@@ -96,13 +95,16 @@ func (h *Hub) putCut(ctx context.Context, id replica.CommandID, cuts []counting.
 // follow makes the books of customers follow what was written. Where it fails they follow later: when something is
 // consumed, or when they are tended.
 func (h *Hub) follow(ctx context.Context, rev uint64, customers ...string) {
-	if h.counter == nil || h.counter.Books() == 0 {
+	if h.counter == nil {
 		return
 	}
-	_, err := h.wait(ctx, rev)
+	v, err := h.wait(ctx, rev)
 	for _, id := range customers {
-		if err == nil {
+		if err == nil && h.counter.Books() > 0 {
 			err = h.counter.Refresh(ctx, id)
+		}
+		if err == nil {
+			err = h.counter.Begin(ctx, id, v.granted(id)...)
 		}
 	}
 	if err != nil {

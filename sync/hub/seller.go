@@ -31,10 +31,9 @@ func (s seller) Offer(customer, feature string, now int64) counting.Offer {
 func (v *view) offer(customer, feature string, now int64) counting.Offer {
 	c, exists := v.cards.Get(card{id: customer})
 	held := v.index.Held([]byte(customer), []byte(feature))
-	o := offerOf(&held, max(c.rev, v.catRev), now)
-	o.Group, o.Known, o.Frozen = c.group, o.Known && exists, v.catalogue.Lowering
 	grants, _ := v.grants.Get(customer)
-	o.Grants = grantsOf(grants, feature)
+	o := offerOf(&held, grantsOf(grants, feature), max(c.rev, v.catRev), now)
+	o.Group, o.Known, o.Frozen = c.group, o.Known && exists, v.catalogue.Lowering
 	return o
 }
 
@@ -56,9 +55,20 @@ func grantsOf(all map[string]catalog.Grant, feature string) []ledger.Grant {
 	return out
 }
 
-// offerOf is what a customer may consume by a record, under documents of a revision.
-func offerOf(held *checker.Held, basis uint64, now int64) counting.Offer {
-	o := counting.Offer{Terms: ledger.Terms{Basis: basis}, Rule: ledger.Rule{Per: checker.Never}}
+// granted are the features of which a customer has grants.
+func (v *view) granted(customer string) []string {
+	grants, _ := v.grants.Get(customer)
+	var out []string
+	for _, g := range grants {
+		out = append(out, g.Feature)
+	}
+	return out
+}
+
+// offerOf is what a customer may consume by a record and grants, under documents of a revision.
+func offerOf(held *checker.Held, grants []ledger.Grant, basis uint64, now int64) counting.Offer {
+	o := counting.Offer{Terms: ledger.Terms{Basis: basis}, Rule: ledger.Rule{Per: checker.Never}, Grants: grants}
+	held.Use.GrantActive = slices.ContainsFunc(grants, func(g ledger.Grant) bool { return g.Active(now) })
 	o.Known = held.Record != nil && held.Feature != nil && held.Feature.Type == checker.Metered
 	t, counted := checker.Counted(held, &checker.Ask{Quantity: 1, Anywhere: true}, now)
 	if !o.Known || !counted {

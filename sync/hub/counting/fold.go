@@ -47,7 +47,7 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		return nil, err
 	}
 	r := &result{task: t, begins: b.begins, before: at.rev}
-	if b.begins && (len(t.pieces) == 0 || !b.offer.Known || b.offer.Frozen) {
+	if b.begins && (!t.begins() || !b.offer.Known || b.offer.Frozen) {
 		t.turnDown(b)
 		return r, nil
 	}

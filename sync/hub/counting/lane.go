@@ -31,9 +31,10 @@ type lane struct {
 // An errand is something else to be done with one book, in its lane, if there is the book. do changes it, and is called
 // again if another hub was faster. done is called once.
 type errand struct {
-	key  string
-	do   func(b *ledgerBook)
-	done func(rev uint64, err error)
+	key    string
+	begins bool // the book is begun if there is none
+	do     func(b *ledgerBook)
+	done   func(rev uint64, err error)
 }
 
 func (l *lane) signal() {
@@ -91,6 +92,11 @@ type task struct {
 	pieces  []piece
 	errands []errand
 	short   bool // somebody was refused rights that others hold
+}
+
+// begins tells whether a book is begun if there is none.
+func (t *task) begins() bool {
+	return len(t.pieces) > 0 || slices.ContainsFunc(t.errands, func(e errand) bool { return e.begins })
 }
 
 // tasks groups what waits by book, in the order in which it came.

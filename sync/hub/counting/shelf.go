@@ -19,6 +19,7 @@ const gateKey = replica.KindMeta + "/gate"
 type slot struct {
 	rev    uint64
 	totals uint64 // revision of its totals that this hub wrote or found; 0: it does not know
+	from   int64  // start of the period that they are of
 	value  string
 }
 
@@ -155,12 +156,12 @@ func (s *shelf) drop(key string, rev uint64) {
 	}
 }
 
-// setTotals notes the revision of a book's totals.
-func (s *shelf) setTotals(key string, rev uint64) {
+// setTotals notes the revision of a book's totals, and of which period they are.
+func (s *shelf) setTotals(key string, rev uint64, from int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at, ok := s.books.Get(key); ok {
-		at.totals = rev
+		at.totals, at.from = rev, from
 		s.books.Set(key, at)
 	}
 }

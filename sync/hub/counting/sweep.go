@@ -37,7 +37,8 @@ type Ahead struct {
 	Basis             uint64 // that the terms have
 }
 
-// Sweep makes all books follow the documents that are known here. It answers those that are ahead of them: somebody
+// Sweep makes all books follow the documents that are known here, and has totals made of periods into which something
+// rolled over. It answers those that are ahead of them: somebody
 // has lowered them and not written the document yet, or never will.
 func (c *Counter) Sweep(ctx context.Context) (ahead []Ahead, err error) {
 	if !c.isReady() {
@@ -48,6 +49,9 @@ func (c *Counter) Sweep(ctx context.Context) (ahead []Ahead, err error) {
 		b, err := c.open(t.key, page{slot: t.slot})
 		if err != nil {
 			return err
+		}
+		if b.Terms.Rollover > 0 && t.from != b.Calendar.At(b.now).Start {
+			c.totals.mark(t.key)
 		}
 		turn := b.Turn
 		if b.refresh(); b.Turn != turn {

@@ -172,6 +172,22 @@ func (c *Counter) Refresh(ctx context.Context, customer string) error {
 	return c.refreshAll(ctx, keys)
 }
 
+// Begin begins books of a customer that there are not yet, so that sidecars are told of grants before anything is
+// consumed.
+func (c *Counter) Begin(ctx context.Context, customer string, features ...string) error {
+	if len(features) > 0 && !c.isReady() {
+		return ErrNotYet
+	}
+	var work []errand
+	for _, feature := range features {
+		key := bookKey(customer, feature)
+		if at, _ := c.shelf.find(key); at.rev == 0 {
+			work = append(work, errand{key: key, begins: true, do: func(*ledgerBook) {}})
+		}
+	}
+	return c.do(ctx, work)
+}
+
 // refreshAll makes books follow the documents, where they do not.
 func (c *Counter) refreshAll(ctx context.Context, keys []string) error {
 	var work []errand

@@ -156,7 +156,7 @@ func (p *publisher) publish(ctx context.Context, key string) error {
 			Value: ledger.AppendTotals(nil, &totals)})
 		if err == nil {
 			p.c.Stats.Totals.Add(1)
-			p.c.shelf.setTotals(key, rev)
+			p.c.shelf.setTotals(key, rev, totals.Span.Start)
 			return nil
 		}
 		if !lost(err) {
@@ -198,7 +198,7 @@ func (c *Counter) Move(ctx context.Context, customer, from string) error {
 				return err
 			}
 		}
-		c.shelf.setTotals(t.key, 0)
+		c.shelf.setTotals(t.key, 0, 0)
 		c.totals.mark(t.key)
 	}
 	return nil
@@ -265,10 +265,11 @@ func (p *publisher) holdAgainst(ctx context.Context, k replica.Key, e replica.En
 	if groupOf(b.offer.Group) != k.Group {
 		return key, false, p.drop(ctx, e)
 	}
-	p.c.shelf.setTotals(key, e.Rev)
 	if failed != nil {
+		p.c.shelf.setTotals(key, e.Rev, 0)
 		return key, false, nil
 	}
+	p.c.shelf.setTotals(key, e.Rev, old.Span.Start)
 	totals := b.Totals(b.now)
 	totals.At, totals.Short = old.At, old.Short
 	return key, bytes.Equal(ledger.AppendTotals(nil, &totals), e.Value), nil
