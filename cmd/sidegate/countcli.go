@@ -31,6 +31,10 @@ func (a *app) countCommands() []command {
 				long: "What it held counts as used. With destroyed=true it is free again: if the holder was not destroyed\n" +
 					"after all, limits may be exceeded.",
 				example: "  sidegate fleet fence 803c2e016be8ae98a1c8c6040dd42c18"}),
+			a.hubCall(call{"POST", "/v1/fleet/accept", 0, lines}, command{use: "accept epoch=N",
+				short: "After a loss of books, do not wait for holders that have not told", names: []string{"epoch"},
+				long:    "sidegate fleet list --output json shows who is waited for, and how many units are at risk.",
+				example: "  sidegate fleet accept epoch=1"}),
 		}},
 	}
 }

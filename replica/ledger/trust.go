@@ -50,24 +50,40 @@ func (b *Book) Learn(epoch uint64, known []HolderID, until int64) {
 // Accept ends learning though holders are missing: the operator answers for what they may hold.
 func (b *Book) Accept() { b.Learning = Learning{} }
 
-// learnt ends learning once every holder has told what it has or is fenced, and tells whether it is over.
-func (b *Book) learnt() bool {
+// Awaits lists the holders that a book that learns has to hear of before it grants.
+func (b *Book) Awaits() []HolderID {
+	var out []HolderID
 	if b.Learning.Until == 0 {
-		return true
+		return nil
 	}
 	for i := range b.Holders {
-		h := &b.Holders[i]
-		if !h.gone() && h.Echoed < b.Epoch {
-			return false
+		if h := &b.Holders[i]; !h.gone() && h.Echoed < b.Epoch {
+			out = append(out, h.ID)
 		}
 	}
 	for _, id := range b.Learning.Known {
 		if b.Holder(id) == nil {
-			return false
+			out = append(out, id)
 		}
 	}
-	b.Learning = Learning{}
-	return true
+	return out
+}
+
+// Unaccounted is how many rights of the open period the book may grant as far as it knows: while it learns, so many may
+// have been granted before and be forgotten.
+func (b *Book) Unaccounted(now int64) int64 {
+	limit, taken := b.Terms.ceiling(), int64(0)
+	if p := b.period(b.Calendar.At(now).Start); p != nil {
+		limit, taken = p.Terms.ceiling(), p.taken()
+	}
+	return max(0, limit-taken)
+}
+
+// learnt ends learning once every holder has told what it has or is fenced.
+func (b *Book) learnt() {
+	if len(b.Awaits()) == 0 {
+		b.Learning = Learning{}
+	}
 }
 
 // Retire ends listening to a holder that has been silent since a time: what it held of periods that had ended by then

@@ -96,6 +96,49 @@ func TestAFenceEndsWaitingForAHolder(t *testing.T) {
 	}
 }
 
+func TestTheOperatorMayAcceptWhatHoldersHaveNotTold(t *testing.T) {
+	bus, books := &wires{}, replica.NewMemory()
+	b := newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
+	b.stock()
+	x, z := b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 40)
+	z.send() // it never counts acme's calls, and is gone
+	_, head, err := books.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.ask("acme", "calls", 41)
+	b.usage("acme", "")
+	if fleet := b.ok("GET /v1/fleet", ""); fleet["learning"] != nil {
+		t.Errorf("before the loss: got %v", fleet)
+	}
+	b.refused("409 another_epoch", "POST /v1/fleet/accept", `{"epoch":0}`)
+	books.RollBack(head)
+	until(t, "the epoch is raised", func() bool { return b.ok("GET /v1/fleet", "")["epoch"] == 1.0 })
+	b.clock.Add(61_000)
+	x.send()
+	x.tellAll()
+	learning, _ := b.ok("GET /v1/fleet", "")["learning"].(map[string]any)
+	awaited, _ := learning["awaited"].([]any)
+	if len(awaited) != 1 || awaited[0] != hex.EncodeToString(z.id[:]) || learning["at_risk"] != 59.0 ||
+		learning["books"] != 1.0 {
+		t.Errorf("got %v, want one holder waited for and 59 units at risk", learning)
+	}
+	for path, want := range map[string]string{`{"epoch":2}`: "409 another_epoch", `{}`: "400 bad_request",
+		`{"epoch":"1"}`: "400 bad_request", `{"era":1}`: "400 bad_request"} {
+		b.refused(want, "POST /v1/fleet/accept", path)
+	}
+	for range 2 {
+		b.ok("POST /v1/fleet/accept", `{"epoch":1}`)
+	}
+	if x.ask("acme", "calls", 100); x.free("acme", "calls") != 100 {
+		t.Errorf("%d are held, want nobody to be waited for", x.free("acme", "calls"))
+	}
+	if fleet := b.ok("GET /v1/fleet", ""); fleet["learning"] != nil {
+		t.Errorf("afterwards: got %v", fleet["learning"])
+	}
+}
+
 func TestBooksThatWereMadeAnewLearnFromTheirHolders(t *testing.T) {
 	bus, docs := &wires{}, replica.NewMemory()
 	b := newBenchWith(t, hub.Options{Docs: docs, Books: replica.NewMemory(), Bus: bus})

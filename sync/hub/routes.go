@@ -87,6 +87,7 @@ func (h *Hub) routes() []route {
 		{"GET " + customer + "/usage", readEntitlements, h.getUsage, "feature from to"},
 		{"GET /v1/fleet", readFleet, h.getFleet, "retired"},
 		{"POST /v1/fleet/{holder}/fence", writeFleet, h.fence, ""},
+		{"POST /v1/fleet/accept", writeFleet, h.accept, ""},
 		{"POST /v1/import", writeCustomers, h.postImport, "dry_run"},
 		{"GET /v1/tokens", readTokens, h.listTokens, ""},
 		{"PUT /v1/tokens/{id}", writeTokens, h.putToken, ""},

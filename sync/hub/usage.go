@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sidegate/sidegate/checker/catalog"
@@ -168,10 +169,80 @@ func (h *Hub) getFleet(c *call) error {
 		}
 		out = append(out, d)
 	}
+	lesson, err := count.Lesson(c.r.Context())
+	if err != nil {
+		return unavailable(err)
+	}
 	return c.answer(struct {
-		Holders []holderDoc `json:"holders"`
-		Epoch   uint64      `json:"epoch"` // of the books: how often they may have lost something
-	}{out, count.Epoch()})
+		Holders  []holderDoc  `json:"holders"`
+		Epoch    uint64       `json:"epoch"`    // of the books: how often they may have lost something
+		Learning *learningDoc `json:"learning"` // null: no book waits
+	}{out, count.Epoch(), learningOf(lesson)})
+}
+
+// A learningDoc is what books wait for that have lost something.
+type learningDoc struct {
+	Since   *time.Time `json:"since"`
+	Books   int        `json:"books"`
+	Awaited []string   `json:"awaited"` // holders that have not told yet what they hold
+	AtRisk  int64      `json:"at_risk"` // units of hard limits that may be consumed twice if they are not waited for
+}
+
+func learningOf(l counting.Lesson) *learningDoc {
+	if l.Books == 0 {
+		return nil
+	}
+	out := &learningDoc{Since: moment(l.Since), Books: l.Books, Awaited: []string{}, AtRisk: l.AtRisk}
+	for _, id := range l.Awaited {
+		out.Awaited = append(out.Awaited, hex.EncodeToString(id[:]))
+	}
+	return out
+}
+
+// accept ends waiting for holders.
+func (h *Hub) accept(c *call) error {
+	count, err := h.counts()
+	if err != nil {
+		return err
+	}
+	n, err := c.json()
+	if err != nil {
+		return err
+	}
+	epoch, err := readAccept(n)
+	if err != nil {
+		return err
+	}
+	ok, err := count.Accept(c.r.Context(), epoch)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !ok || epoch == 0 {
+		return refuse(http.StatusConflict, "another_epoch", "the books are in epoch %d, and epoch 0 waits for nobody; GET "+
+			"/v1/fleet shows what is at risk now", count.Epoch())
+	}
+	return c.answer(struct {
+		Epoch uint64 `json:"epoch"`
+	}{epoch})
+}
+
+// readAccept reads {epoch}.
+func readAccept(n catalog.Node) (epoch uint64, err error) {
+	faults := catalog.Faults{{Path: "epoch", Problem: "it is missing", Remedy: "name the epoch that GET /v1/fleet shows"}}
+	for _, f := range n.Fields {
+		if f.Key != "epoch" {
+			return 0, catalog.Faults{{Path: f.Key, Line: f.Line, Problem: "this field is not known",
+				Remedy: "known here: epoch"}}
+		}
+		if epoch, err = strconv.ParseUint(f.Value.Text, 10, 64); err != nil || f.Value.Kind != catalog.Number {
+			return 0, catalog.Faults{{Path: f.Key, Line: f.Line, Problem: "it must be a whole number"}}
+		}
+		faults = nil
+	}
+	if len(faults) > 0 {
+		return 0, faults
+	}
+	return epoch, nil
 }
 
 func (h *Hub) fence(c *call) error {

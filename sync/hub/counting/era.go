@@ -35,6 +35,8 @@ type epochDoc struct {
 	Since   int64           `json:"since,omitempty"` // when the loss was noticed with which it began
 	Until   int64           `json:"until,omitempty"` // after it no right lasts that was lost
 	Lost    uint64          `json:"lost,omitempty"`  // a revision that is known to have been lost
+	// Accepted is when the operator said not to wait for holders any more; 0: they are waited for.
+	Accepted int64 `json:"accepted,omitempty"`
 }
 
 // An era knows the epoch of the books, and raises it when they have lost something.
@@ -76,7 +78,7 @@ func (a *era) apply(e replica.Entry) {
 func (a *era) store(d epochDoc, rev uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if d.Epoch >= a.doc.Epoch {
+	if d.Epoch > a.doc.Epoch || d.Epoch == a.doc.Epoch && rev >= a.rev {
 		a.doc, a.rev = d, rev
 	}
 }
@@ -232,6 +234,9 @@ func (a *era) prepare(b *ledger.Book, now int64) {
 	d := a.load()
 	begins := b.Turn == 0 && len(b.Holders) == 0
 	switch {
+	case d.Accepted != 0:
+		b.Epoch = d.Epoch
+		b.Accept()
 	case b.Epoch < d.Epoch && (!begins || now < d.Until), begins && d.Epoch > 0 && now < d.Until:
 		known := a.c.fleet.known()
 		if now < d.Since+gathering {
