@@ -130,6 +130,9 @@ func (c *campaign) judge() {
 		c.compare(l, told)
 		c.Logf("%s: callers were told of %d units in %d periods", l.feature, told, len(periods))
 	}
+	if fleet := fetch(c.T, *c.hubs[0].at.Load()+"/v1/fleet", firstToken); fleet["epoch"] != 0.0 {
+		c.Errorf("epoch %v: a loss of the log was seen where there was none", fleet["epoch"])
+	}
 }
 
 // review adds up what one caller was told by period, and asks some of it again: the answer has to be the same.
