@@ -132,7 +132,7 @@ func (c *campaign) build() {
 	for range 2 {
 		h := &peer{}
 		links, urls := c.reach()
-		h.links, h.start = links, func() *process { return c.run(c.T, anywhere("hub", "--nats", urls)...) }
+		h.links, h.start = links, func() *process { return c.patiently(anywhere("hub", "--nats", urls)...) }
 		h.begin("hub")
 		c.hubs = append(c.hubs, h)
 	}
@@ -156,25 +156,38 @@ func (c *campaign) build() {
 	}
 }
 
+// patiently starts this program and waits for its ready line, however long NATS takes to be there.
+func (c *campaign) patiently(args ...string) *process {
+	p := c.start(c.T, c.self, args...)
+	for line := range p.lines {
+		if strings.HasPrefix(line, "ready ") {
+			p.ready = named(line)
+			return p
+		}
+	}
+	c.Errorf("%v ended before it was ready", args)
+	return p
+}
+
 // disturb does one thing to somebody, and waits a little.
 func (c *campaign) disturb() {
-	switch n := c.random.IntN(40); {
-	case n < 21:
+	switch n := c.random.IntN(80); {
+	case n < 46:
 		s := c.beside[c.random.IntN(len(c.beside))]
 		s.kill()
 		s.begin("check")
 		c.kills[0]++
-	case n < 25:
+	case n < 55:
 		h := c.hubs[c.random.IntN(len(c.hubs))]
 		h.kill()
 		c.restart.Go(func() { h.begin("hub") })
 		c.kills[1]++
-	case n < 27:
+	case n < 58:
 		c.killServers(1)
-	case n < 28:
+	case n < 59:
 		c.killServers(2)
 		c.quorums++
-	case n < 37:
+	case n < 76:
 		c.isolate()
 	default:
 		c.split()
@@ -193,7 +206,12 @@ func (c *campaign) killServers(n int) {
 	for _, i := range down {
 		c.nodes[i].begin("")
 	}
+	<-time.After(c.within(0, settling))
 }
+
+// settling is how long NATS may be left in peace after it was troubled, in milliseconds: elections take seconds, and
+// without a leader there is no load worth disturbing.
+const settling = 6000
 
 // isolate cuts a sidecar or a hub off from NATS, or from one of its servers.
 func (c *campaign) isolate() {
@@ -214,6 +232,7 @@ func (c *campaign) isolate() {
 func (c *campaign) split() {
 	c.cuts[2]++
 	c.cut(c.apart(c.random.IntN(clustered), c.cutHow()), 8000)
+	<-time.After(c.within(0, settling))
 }
 
 // cutHow is what becomes of links.
@@ -254,5 +273,10 @@ func (c *campaign) heal() {
 			cut.mend()
 		}
 	}
+	calm := time.AfterFunc(calmWithin, func() { panic("a hub is not ready long after all is well") })
+	defer calm.Stop()
 	c.restart.Wait()
 }
+
+// calmWithin is how long hubs may take to be ready once all is well.
+const calmWithin = 2 * time.Minute

@@ -71,6 +71,9 @@ func (m *Meter) report(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.urge:
+			if m.failing.Load() { // a hub in trouble is not to be asked as fast as it refuses
+				pause(ctx, pauseBetween*time.Millisecond)
+			}
 			all = m.beckoned()
 		case <-tick.C:
 			all = m.changed()
@@ -267,6 +270,7 @@ func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
 
 // answered notes that a hub is there.
 func (m *Meter) answered(reply *wire.LeaseReply) {
+	m.failing.Store(false)
 	if !m.linked.Swap(true) {
 		m.log.Info("the hub takes usage in and grants rights")
 	}
@@ -281,6 +285,7 @@ func (m *Meter) unanswered(items []item, reply *wire.LeaseReply, err error) {
 		code = reply.Code
 		m.note(reply)
 	}
+	m.failing.Store(true)
 	if m.linked.Swap(false) {
 		m.log.Warn("the hub does not answer; usage is kept and rights that are held are spent", "error", err, "code", code)
 	}

@@ -95,6 +95,7 @@ type Meter struct {
 	toldAll  uint64                // one more than the epoch in which the hub was told that everything was told
 	epoch    uint64                // of the books, as the last reply said
 	linked   atomic.Bool           // the last exchange with a hub succeeded
+	failing  atomic.Bool           // the last exchange with a hub failed
 	reported atomic.Int64          // unix milliseconds of the last exchange that succeeded
 }
 
