@@ -12,7 +12,7 @@ type demand struct {
 const fade = 10_000
 
 func (d *demand) add(q, now int64) {
-	if dt := now - d.last; dt > 0 {
+	if dt := since(now, d.last); dt > 0 {
 		d.sum *= math.Exp(-float64(dt) / fade)
 		d.last = now
 	}

@@ -101,5 +101,5 @@ func (m *Meter) told(e replica.Entry) {
 	a := m.account(keyOf(customer, feature))
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.tell(t)
+	a.tell(t, m.clock.read())
 }
