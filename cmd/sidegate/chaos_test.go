@@ -1,31 +1,29 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// loadsFor are the features under load: what the subscription allows of each in a year, and the most that may be told
-// to callers; 0: there is no limit. Limits are such that they are reached late in a campaign of so many kills.
+// loadsFor are the features under load: what the subscription allows of each in a period, and the most of a period
+// that may be told to callers; 0: there is no limit. Limits of a year are such that they are reached late in a campaign
+// of so many kills.
 func loadsFor(kills int) []load {
-	hard, over := int64(kills)*700, int64(kills)*500
+	hard, over := int64(kills)*600, int64(kills)*400
 	return []load{
 		{feature: "ai-credits", allowance: fmt.Sprintf(`{"limit":%d,"per":"year"}`, hard), most: hard},
 		{feature: "api-calls", allowance: fmt.Sprintf(`{"limit":%d,"per":"year","overdraft":2000}`, over), most: over + 2000},
 		{feature: "package-transfer", allowance: `{"limit":1000,"per":"year","mode":"soft"}`},
+		{feature: "ci-minutes", allowance: `{"limit":3000,"per":"minute"}`, most: 3000, again: true},
 	}
 }
 
@@ -33,22 +31,23 @@ type load struct {
 	feature   string
 	allowance string
 	most      int64
+	again     bool // periods end while it runs
 }
 
-// A campaign is hubs, sidecars and a NATS server under load, that are killed and cut off by a seed.
+// A campaign is hubs and sidecars on a cluster of NATS, under load, that are killed and cut off by a seed.
 type campaign struct {
 	*testing.T
-	*workshop
-	random *rand.Rand
-	loads  []load
-	nats   *runner
-	hubs   []*runner
-	beside []*runner
-	links  []*link
-	told   [3]atomic.Int64 // by place in loads, units that callers were told of
-	stop   chan struct{}
-	kills  int
-	cuts   int
+	*cluster
+	random  *rand.Rand
+	loads   []load
+	hubs    []*peer
+	beside  []*peer
+	told    []atomic.Int64 // by place in loads, units that callers were told of
+	stop    chan struct{}
+	restart sync.WaitGroup // of what takes long to begin
+	kills   [3]int         // sidecars, hubs, servers of NATS
+	cuts    [3]int         // of everything, one way, between servers of NATS
+	quorums int            // how often two servers were down
 }
 
 // A runner keeps one process alive: what is killed is started again.
@@ -73,50 +72,69 @@ func (r *runner) kill() {
 	r.p.kill()
 }
 
+// A peer is a hub or a sidecar, and its links to NATS.
+type peer struct {
+	runner
+	links []*link
+}
+
 // TestChaosKeepsEveryPromise kills and cuts by a seed; more of it with SIDEGATE_CHAOS=kills, SIDEGATE_CHAOS_SEED=seed.
 func TestChaosKeepsEveryPromise(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes a minute")
+		t.Skip("it takes two minutes")
 	}
 	kills, seed := 40, uint64(time.Now().UnixNano())
-	if text := os.Getenv("SIDEGATE_CHAOS"); text != "" {
-		kills, _ = strconv.Atoi(text)
-	}
 	if text := os.Getenv("SIDEGATE_CHAOS_SEED"); text != "" {
 		seed, _ = strconv.ParseUint(text, 10, 64)
 	}
+	w := build(t)
+	if text := os.Getenv("SIDEGATE_CHAOS"); text != "" {
+		kills, _ = strconv.Atoi(text)
+		onRealDisk(t, w.dir)
+	}
 	t.Logf("SIDEGATE_CHAOS=%d SIDEGATE_CHAOS_SEED=%d", kills, seed)
-	c := &campaign{T: t, workshop: build(t), random: rand.New(rand.NewPCG(seed, 1)), stop: make(chan struct{}),
-		loads: loadsFor(kills)}
+	loads := loadsFor(kills)
+	c := &campaign{T: t, cluster: w.gather(t), random: rand.New(rand.NewPCG(seed, 1)), stop: make(chan struct{}),
+		loads: loads, told: make([]atomic.Int64, len(loads))}
 	c.build()
 	var group sync.WaitGroup
-	for i := range c.beside {
+	for at := range c.beside {
 		for of := range c.loads {
-			group.Go(func() { c.spend(i, of) })
+			group.Go(func() { c.spend(at, of) })
 		}
 	}
-	for c.kills < kills {
+	for c.kills[0]+c.kills[1]+c.kills[2] < kills {
 		c.disturb()
 	}
+	c.heal()
+	c.exhaust()
 	close(c.stop)
 	group.Wait()
 	c.judge()
-	t.Logf("%d processes were killed, %d links cut; callers were told of %d, %d and %d units", c.kills, c.cuts,
-		c.told[0].Load(), c.told[1].Load(), c.told[2].Load())
+	t.Logf("killed: %d sidecars, %d hubs, %d servers of NATS (%d times two of three); cut: %d, of them %d one way, %d "+
+		"between servers of NATS", c.kills[0], c.kills[1], c.kills[2], c.quorums, c.cuts[0], c.cuts[1], c.cuts[2])
 }
 
-// build starts everything: two hubs, five sidecars, each behind a link of its own.
+// onRealDisk refuses memory: what is in it survives everything but what matters.
+func onRealDisk(t *testing.T, dir string) {
+	const tmpfs, ramfs = 0x01021994, 0x858458f6
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	if st.Type == tmpfs || st.Type == ramfs {
+		t.Fatalf("%s is in memory: set TMPDIR to a folder on a disk", dir)
+	}
+}
+
+// build starts everything: two hubs, five sidecars, each behind links of its own.
 func (c *campaign) build() {
-	nats, url := c.broker(c.T, "-1")
-	port := url[strings.LastIndex(url, ":")+1:]
-	c.nats = &runner{p: nats, start: func() *process {
-		p, _ := c.broker(c.T, port)
-		return p
-	}}
 	for range 2 {
-		r := &runner{start: func() *process { return c.run(c.T, anywhere("hub", "--nats", url)...) }}
-		r.begin("hub")
-		c.hubs = append(c.hubs, r)
+		h := &peer{}
+		links, urls := c.reach()
+		h.links, h.start = links, func() *process { return c.patiently(anywhere("hub", "--nats", urls)...) }
+		h.begin("hub")
+		c.hubs = append(c.hubs, h)
 	}
 	at := "--hub=" + *c.hubs[0].at.Load()
 	c.must(c.T, 0, "catalog", "apply", "../../bench/world/forge.yaml", at)
@@ -128,123 +146,137 @@ func (c *campaign) build() {
 	revision := c.must(c.T, 0, "subscription", "put", "acme", "main", "plan=team",
 		"overrides={"+strings.Join(overrides, ",")+"}", at).revision()
 	for i := range 5 {
-		l := newLink(c.T, strings.TrimPrefix(url, "nats://"))
-		args := anywhere("sidecar", "--nats", "nats://"+l.address(), "--data", filepath.Join(c.dir, fmt.Sprint("chaos", i)))
-		r := &runner{start: func() *process { return c.run(c.T, args...) }}
-		r.begin("check")
-		c.must(c.T, 0, "explain", "acme", "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar", *r.at.Load())
-		c.beside, c.links = append(c.beside, r), append(c.links, l)
+		s := &peer{}
+		links, urls := c.reach()
+		args := anywhere("sidecar", "--nats", urls, "--data", filepath.Join(c.dir, fmt.Sprint("chaos", i)))
+		s.links, s.start = links, func() *process { return c.run(c.T, args...) }
+		s.begin("check")
+		c.must(c.T, 0, "explain", "acme", "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar", *s.at.Load())
+		c.beside = append(c.beside, s)
 	}
+}
+
+// patiently starts this program and waits for its ready line, however long NATS takes to be there.
+func (c *campaign) patiently(args ...string) *process {
+	p := c.start(c.T, c.self, args...)
+	for line := range p.lines {
+		if strings.HasPrefix(line, "ready ") {
+			p.ready = named(line)
+			return p
+		}
+	}
+	c.Errorf("%v ended before it was ready", args)
+	return p
 }
 
 // disturb does one thing to somebody, and waits a little.
 func (c *campaign) disturb() {
-	switch n := c.random.IntN(20); {
-	case n < 11:
-		r := c.beside[c.random.IntN(len(c.beside))]
-		r.kill()
-		r.begin("check")
-		c.kills++
-	case n < 13:
-		r := c.hubs[c.random.IntN(len(c.hubs))]
-		r.kill()
-		r.begin("hub")
-		c.kills++
-	case n < 14:
-		c.nats.kill()
-		c.nats.begin("")
-		c.kills++
+	switch n := c.random.IntN(80); {
+	case n < 46:
+		s := c.beside[c.random.IntN(len(c.beside))]
+		s.kill()
+		s.begin("check")
+		c.kills[0]++
+	case n < 55:
+		h := c.hubs[c.random.IntN(len(c.hubs))]
+		h.kill()
+		c.restart.Go(func() { h.begin("hub") })
+		c.kills[1]++
+	case n < 58:
+		c.killServers(1)
+	case n < 59:
+		c.killServers(2)
+		c.quorums++
+	case n < 76:
+		c.isolate()
 	default:
-		l := c.links[c.random.IntN(len(c.links))]
-		l.cut(c.random.IntN(2) == 0)
-		time.AfterFunc(time.Duration(100+c.random.IntN(2500))*time.Millisecond, l.mend)
-		c.cuts++
+		c.split()
 	}
 	<-time.After(time.Duration(c.random.IntN(600)) * time.Millisecond)
 }
 
-// spend consumes at one sidecar until told to stop. What is not answered is asked again under the same key.
-func (c *campaign) spend(at, of int) {
-	quantity := int64(1)
-	for n := 0; ; n++ {
-		select {
-		case <-c.stop:
-			return
-		default:
-		}
-		body := fmt.Appendf(nil, `{"customer":"acme","feature":%q,"quantity":%d,"idempotency_key":"%d-%d-%d"}`,
-			c.loads[of].feature, quantity, at, of, n)
-		c.told[of].Add(c.insist(c.beside[at], body))
-		quantity = quantity%3 + 1
+// killServers kills servers of NATS, and starts them again after a while.
+func (c *campaign) killServers(n int) {
+	down := c.random.Perm(clustered)[:n]
+	for _, i := range down {
+		c.nodes[i].kill()
+		c.kills[2]++
 	}
+	<-time.After(c.within(100, 3000))
+	for _, i := range down {
+		c.nodes[i].begin("")
+	}
+	<-time.After(c.within(0, settling))
 }
 
-// insist asks until there is an answer, and tells how much was consumed.
-func (c *campaign) insist(r *runner, body []byte) int64 {
-	for {
-		consumed, err := consumeOnce(*r.at.Load(), body)
-		if err == nil {
-			return consumed
-		}
-		<-time.After(20 * time.Millisecond)
+// settling is how long NATS may be left in peace after it was troubled, in milliseconds: elections take seconds, and
+// without a leader there is no load worth disturbing.
+const settling = 6000
+
+// isolate cuts a sidecar or a hub off from NATS, or from one of its servers.
+func (c *campaign) isolate() {
+	all := append(append([]*peer{}, c.beside...), c.hubs...)
+	links := all[c.random.IntN(len(all))].links
+	if c.random.IntN(4) == 0 {
+		links = links[c.random.IntN(len(links)):][:1]
 	}
+	state := c.cutHow()
+	var cuts []cut
+	for _, l := range links {
+		cuts = append(cuts, cut{l, state})
+	}
+	c.cut(cuts, 2500)
 }
 
-// errNoAnswer says that it is not known, or not decided, what became of a request.
-var errNoAnswer = errors.New("no answer")
-
-func consumeOnce(address string, body []byte) (int64, error) {
-	resp, err := http.Post(address+"/v1/consume", "application/json", bytes.NewReader(body))
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return 0, errors.Join(errNoAnswer, err)
-	}
-	var doc struct{ Consumed int64 }
-	err = json.Unmarshal(data, &doc)
-	return doc.Consumed, err
+// split cuts a server of NATS off from the others.
+func (c *campaign) split() {
+	c.cuts[2]++
+	c.cut(c.apart(c.random.IntN(clustered), c.cutHow()), 8000)
+	<-time.After(c.within(0, settling))
 }
 
-// judge heals everything, and holds what the hub has in the end against what callers were told.
-func (c *campaign) judge() {
-	for _, l := range c.links {
-		l.mend()
+// cutHow is what becomes of links.
+func (c *campaign) cutHow() linkState {
+	how := []linkState{stalled, severed, mute, deaf}[c.random.IntN(4)]
+	if c.cuts[0]++; how == mute || how == deaf {
+		c.cuts[1]++
 	}
-	at := "--hub=" + *c.hubs[1].at.Load()
-	for i, l := range c.loads {
-		told := c.told[i].Load()
-		var usage outcome
-		reached := func() bool {
-			usage = c.cli(c.T, "customer", "usage", "acme", "feature="+l.feature, at)
-			all, _ := usage.doc["usage"].([]any)
-			return len(all) == 1 && all[0].(map[string]any)["used"].(float64) == float64(told)
-		}
-		if !happens(reached) {
-			c.Errorf("%s: callers were told of %d units, the hub has %s", l.feature, told, usage.text)
-		}
-		if l.most > 0 && told > l.most {
-			c.Errorf("%s: %d units were consumed of %d", l.feature, told, l.most)
-		}
-	}
-	for _, r := range append(append(c.beside, c.hubs...), c.nats) {
-		r.kill()
-	}
+	return how
 }
 
-// happens waits for something, and tells whether it happened.
-func happens(what func() bool) bool {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for !what() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			return false
+// cut cuts for a while.
+func (c *campaign) cut(cuts []cut, most int) {
+	for _, cut := range cuts {
+		cut.set(cut.linkState)
+	}
+	time.AfterFunc(c.within(100, most), func() {
+		for _, cut := range cuts {
+			cut.mend()
+		}
+	})
+}
+
+// within is a time between two, in milliseconds.
+func (c *campaign) within(least, most int) time.Duration {
+	return time.Duration(least+c.random.IntN(most-least)) * time.Millisecond
+}
+
+// heal ends all trouble.
+func (c *campaign) heal() {
+	for _, one := range append(append([]*peer{}, c.beside...), c.hubs...) {
+		for _, l := range one.links {
+			l.mend()
 		}
 	}
-	return true
+	for i := range c.nodes {
+		for _, cut := range c.apart(i, flowing) {
+			cut.mend()
+		}
+	}
+	calm := time.AfterFunc(calmWithin, func() { panic("a hub is not ready long after all is well") })
+	defer calm.Stop()
+	c.restart.Wait()
 }
+
+// calmWithin is how long hubs may take to be ready once all is well.
+const calmWithin = 2 * time.Minute

@@ -22,6 +22,7 @@ type Config struct {
 	NATSListen  string
 	NATS        string
 	NATSCreds   string
+	Replicas    int
 	EmbedNATS   bool
 	Data        string
 	Groups      string

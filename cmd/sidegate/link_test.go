@@ -14,8 +14,8 @@ type link struct {
 
 	mu    sync.Mutex
 	state linkState
-	open  map[net.Conn]bool
-	moved chan struct{} // closed, and made anew, when the state changes
+	open  map[net.Conn]bool // true: bytes of it were swallowed
+	moved chan struct{}     // closed, and made anew, when the state changes
 }
 
 type linkState int
@@ -24,7 +24,15 @@ const (
 	flowing linkState = iota
 	stalled           // nothing comes through, and nobody is told
 	severed           // connections are closed, and none is taken
+	mute              // what the near end says is swallowed; it hears the far end
+	deaf              // what the far end says is swallowed; it hears the near end
 )
+
+// A conn is one end of a connection, and what its bytes are swallowed by.
+type conn struct {
+	net.Conn
+	lost linkState
+}
 
 func newLink(t *testing.T, to string) *link {
 	t.Helper()
@@ -43,28 +51,20 @@ func newLink(t *testing.T, to string) *link {
 
 func (l *link) address() string { return l.listener.Addr().String() }
 
-// cut stops everything, with closed connections or in silence.
-func (l *link) cut(silently bool) {
-	if silently {
-		l.set(stalled)
-		return
-	}
-	l.set(severed)
-}
-
 func (l *link) mend() { l.set(flowing) }
 
+// set changes the state. A connection with a hole in it does not outlive what made the hole.
 func (l *link) set(s linkState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state = s
 	close(l.moved)
 	l.moved = make(chan struct{})
-	if s == severed {
-		for c := range l.open {
+	for c, holed := range l.open {
+		if s == severed || holed {
 			_ = c.Close()
+			delete(l.open, c)
 		}
-		clear(l.open)
 	}
 }
 
@@ -79,8 +79,8 @@ func (l *link) serve() {
 			_ = near.Close()
 			continue
 		}
-		go l.pass(near, far)
-		go l.pass(far, near)
+		go l.pass(conn{near, mute}, conn{far, deaf})
+		go l.pass(conn{far, deaf}, conn{near, mute})
 	}
 }
 
@@ -92,18 +92,19 @@ func (l *link) keep(near, far net.Conn) bool {
 		_ = far.Close()
 		return false
 	}
-	l.open[near], l.open[far] = true, true
+	l.open[near], l.open[far] = false, false
 	return true
 }
 
 // pass moves bytes one way; while the link is silent they wait.
-func (l *link) pass(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
+func (l *link) pass(from, to conn) {
+	defer l.end(from.Conn, to.Conn)
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		l.wait()
+		if l.fate(from, to) {
+			n = 0
+		}
 		if n > 0 {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
@@ -115,13 +116,28 @@ func (l *link) pass(from, to net.Conn) {
 	}
 }
 
-func (l *link) wait() {
+// end closes both ends.
+func (l *link) end(ends ...net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range ends {
+		_ = c.Close()
+		delete(l.open, c)
+	}
+}
+
+// fate waits while nothing comes through, and tells whether what was read is swallowed.
+func (l *link) fate(from, to conn) bool {
 	for {
 		l.mu.Lock()
 		s, moved := l.state, l.moved
+		lost := s == from.lost || l.open[from.Conn]
+		if _, open := l.open[from.Conn]; open && lost {
+			l.open[from.Conn], l.open[to.Conn] = true, true
+		}
 		l.mu.Unlock()
-		if s != stalled {
-			return
+		if s != stalled || lost {
+			return lost
 		}
 		<-moved
 	}

@@ -43,8 +43,8 @@ func (a *app) servers() []command {
 			long: "The log is in NATS JetStream. On an empty one the hub makes the first admin token and shows it once,\n" +
 				"or takes SIDEGATE_TOKEN (or SIDEGATE_TOKEN_FILE) for it.",
 			example: "  sidegate hub --nats nats://127.0.0.1:4222\n  sidegate hub --embed-nats --data ./hub",
-			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "embed-nats", "data", "token",
-				"log-level"},
+			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "nats-replicas", "embed-nats", "data",
+				"token", "log-level"},
 			run: a.runBounded(a.hub)},
 		{use: "sidecar", short: "Run beside an app: answer checks from a snapshot of the log",
 			long: "It answers from its snapshot at once, with or without NATS, and follows the log when it can.",
@@ -124,7 +124,7 @@ func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
 	}
 	for _, name := range []string{"docs", "books", stream.Totals} {
 		log, err := stream.Open(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Name: name, Create: true,
-			Room: room, Log: a.logger(c).With("nats", redacted(v.url))})
+			Replicas: c.Replicas, Room: room, Log: a.logger(c).With("nats", redacted(v.url))})
 		if err != nil {
 			return nil, fmt.Errorf("log (--nats): %w", err)
 		}

@@ -41,6 +41,8 @@ func settings() []setting {
 			field: func(c *Config) any { return &c.NATS }, valid: natsURLs},
 		{flag: "nats-creds", usage: "`FILE` with credentials for NATS",
 			field: func(c *Config) any { return &c.NATSCreds }},
+		{flag: "nats-replicas", usage: "`N` servers of NATS that keep a new log, 1 to 5; 0: 3 in a cluster, or else 1",
+			def: "0", field: func(c *Config) any { return &c.Replicas }, valid: replicas},
 		{flag: "embed-nats", usage: "run NATS inside this process", def: "false",
 			field: func(c *Config) any { return &c.EmbedNATS }},
 		{flag: "data", usage: "`DIR` for what must survive a restart", field: func(c *Config) any { return &c.Data }},
@@ -221,6 +223,14 @@ func groupNames(text string) error {
 
 func count(text string) error {
 	const most = 10_000_000
+	if n, err := strconv.Atoi(text); err != nil || n < 0 || n > most {
+		return fmt.Errorf("is not a number from 0 to %d", most)
+	}
+	return nil
+}
+
+func replicas(text string) error {
+	const most = 5
 	if n, err := strconv.Atoi(text); err != nil || n < 0 || n > most {
 		return fmt.Errorf("is not a number from 0 to %d", most)
 	}

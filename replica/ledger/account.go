@@ -47,9 +47,10 @@ func (a *Account) Span(r Rule, now int64) Span {
 	return s
 }
 
-// Open begins a period with the rights that stand for it. It does nothing if the period has begun.
+// Open begins a period with the rights that stand for it. It does nothing if the period has begun, or was forgotten: by
+// a clock that was set back, what is left of a forgotten period is none of its own.
 func (a *Account) Open(s Span) {
-	if s.Start <= a.Forgot {
+	if s.Start <= a.Forgot || len(a.Calendar) > 0 && a.Calendar.At(s.Start).Start <= a.Forgot {
 		return
 	}
 	for i := range a.Entries {
@@ -249,7 +250,7 @@ func (a *Account) GiveBackStanding(keep int64) bool {
 // Tidy releases what is void: rights of periods that ended and of grants that expired, standing rights that are over,
 // for they count until they are given back, and reservations that ran out.
 func (a *Account) Tidy(now int64) bool {
-	changed := a.expire(now)
+	changed := a.Expire(now)
 	if now >= a.Standing.Until {
 		changed = a.GiveBackStanding(0) || changed
 	}

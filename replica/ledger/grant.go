@@ -169,7 +169,12 @@ func (b *Book) grantLive(g *Grant) int64 {
 // stand gives standing rights on the allowance of periods to come. All holders' together stay within the limit.
 func (b *Book) stand(a Ask, open *Period, now int64) {
 	until := min(a.Until, b.Terms.Until)
-	from := max(open.End, b.Periods[len(b.Periods)-1].End) // what has begun has lines of its own
+	from := open.End
+	for i := range b.Periods {
+		if p := &b.Periods[i]; p.Start < until { // what has begun has lines of its own
+			from = max(from, p.End)
+		}
+	}
 	if a.Standing == 0 || until <= from {
 		return
 	}

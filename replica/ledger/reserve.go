@@ -134,8 +134,8 @@ func (a *Account) Refund(id string) *Refusal {
 	return nil
 }
 
-// expire ends the reservations whose time is over, and forgets those whose period was forgotten.
-func (a *Account) expire(now int64) bool {
+// Expire ends the reservations whose time is over, and forgets those whose period was forgotten.
+func (a *Account) Expire(now int64) bool {
 	changed, count := false, len(a.Reservations)
 	for i := range a.Reservations {
 		if r := &a.Reservations[i]; !r.Ended && now >= r.Expires {

@@ -79,7 +79,7 @@ func consumeAll(b *testing.B, callers int, keyed bool, a checker.Allowance) {
 	}
 	defer v.Close()
 	s := newStand(b, a)
-	m, err := New(Options{Vault: chest{v}, Hub: s.desk, Now: time.Now})
+	m, err := New(Options{Vault: chest{v}, Hub: s.desk, Clock: NewClock(time.Now)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,7 +15,7 @@ const fade = 10_000
 const pauseAfter = 500
 
 func (d *demand) add(q, now int64) {
-	if dt := now - d.last; dt > 0 {
+	if dt := since(now, d.last); dt > 0 {
 		d.sum *= math.Exp(-float64(dt) / fade)
 		d.last = now
 	}

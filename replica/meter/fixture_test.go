@@ -177,9 +177,11 @@ func newStand(t testing.TB, a checker.Allowance) *stand {
 }
 
 // open runs a meter on a tin; stop ends it in order.
-func (s *stand) open(v *tin) (m *Meter, stop func()) {
+func (s *stand) open(v *tin) (m *Meter, stop func()) { return s.openWith(v, NewClock(time.Now)) }
+
+func (s *stand) openWith(v *tin, c *Clock) (m *Meter, stop func()) {
 	s.Helper()
-	m, err := New(Options{Vault: v, Hub: s.desk, Now: time.Now})
+	m, err := New(Options{Vault: v, Hub: s.desk, Clock: c})
 	if err != nil {
 		s.Fatal(err)
 	}

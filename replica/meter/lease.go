@@ -39,7 +39,7 @@ func (m *Meter) want(a *account, q int64) {
 
 // wantSoon has rights asked for before they are missed, if few are free. The account is locked.
 func (m *Meter) wantSoon(a *account, free, now int64) {
-	if free < soonBelow*a.demand.perSecond() && now-a.asked > 10*pauseBetween {
+	if free < soonBelow*a.demand.perSecond() && since(now, a.asked) > 10*pauseBetween {
 		a.soon = true
 		m.beckon(a)
 	}
@@ -71,6 +71,9 @@ func (m *Meter) report(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.urge:
+			if m.failing.Load() { // a hub in trouble is not to be asked as fast as it refuses
+				pause(ctx, pauseBetween*time.Millisecond)
+			}
 			all = m.beckoned()
 		case <-tick.C:
 			all = m.changed()
@@ -96,13 +99,14 @@ func (m *Meter) beckoned() []*account {
 
 // changed tidies every account up, and lists those of which the hub does not know all that the vault has.
 func (m *Meter) changed() []*account {
-	now, linked := m.clock.read(), m.linked.Load()
+	m.watchClock()
+	at := moment{m.clock.read(), m.clock.proven(), m.linked.Load()}
 	var all []*account
 	m.each(func(a *account) {
 		if a.untouched() {
 			return
 		}
-		m.change(a, func() { a.tidy(now, linked) })
+		m.change(a, func() { a.tidy(at) })
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.saved > a.told {
@@ -247,7 +251,7 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 // and from time to time so that it is known to live.
 func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
 	m.mu.Lock()
-	done := m.toldAll > m.epoch && m.clock.read()-m.reported.Load() < liveEvery
+	done := m.toldAll > m.epoch && since(m.clock.read(), m.reported.Load()) < liveEvery
 	m.mu.Unlock()
 	if done || !was || m.o.Hub == nil {
 		return nil
@@ -270,6 +274,7 @@ func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
 
 // answered notes that a hub is there.
 func (m *Meter) answered(reply *wire.LeaseReply) {
+	m.failing.Store(false)
 	if !m.linked.Swap(true) {
 		m.log.Info("the hub takes usage in and grants rights")
 	}
@@ -284,6 +289,7 @@ func (m *Meter) unanswered(items []item, reply *wire.LeaseReply, err error) {
 		code = reply.Code
 		m.note(reply)
 	}
+	m.failing.Store(true)
 	if m.linked.Swap(false) {
 		m.log.Warn("the hub does not answer; usage is kept and rights that are held are spent", "error", err, "code", code)
 	}
@@ -319,7 +325,10 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 	if a.recalled != 0 { // what was given back meanwhile was not told
 		m.beckon(a)
 	}
-	a.tell(ans.Totals)
+	if ans.Totals != nil {
+		m.clock.hear(ans.Totals.At)
+	}
+	a.tell(ans.Totals, m.clock.read())
 	return code
 }
 
@@ -349,12 +358,19 @@ func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64) (code stri
 		}
 		a.version++
 	}
+	if ans.Totals != nil && ans.Totals.Span.Start <= a.led.Forgot {
+		return codeRewound
+	}
 	return ""
 }
 
-// tell takes totals in, unless newer ones are known.
-func (a *account) tell(t *ledger.Totals) {
-	if t != nil && (a.totals == nil || t.Epoch > a.totals.Epoch || t.At >= a.totals.At) {
+// codeRewound says that the period that is open at the hub is one that this holder has forgotten, because the hub's
+// clock was ahead. Under this name nothing can be counted in it any more.
+const codeRewound = "rewound"
+
+// tell takes totals in, unless newer ones are known. Those that a hub made while its clock was ahead are not newer.
+func (a *account) tell(t *ledger.Totals, now int64) {
+	if t != nil && (a.totals == nil || t.Epoch > a.totals.Epoch || t.At >= a.totals.At || a.totals.At > now+lead) {
 		a.totals = t
 	}
 }

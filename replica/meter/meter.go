@@ -55,11 +55,11 @@ type Hub interface {
 	Exchange(ctx context.Context, l *wire.Lease, key ed25519.PrivateKey) (*wire.LeaseReply, error)
 }
 
-// Options say what a meter works with. Vault and Now are required.
+// Options say what a meter works with. Vault and Clock are required.
 type Options struct {
 	Vault  Vault
 	Hub    Hub // nil: there is none, and hard limits have no rights
-	Now    func() time.Time
+	Clock  *Clock
 	Logger *slog.Logger  // nil: silent
 	Every  time.Duration // how often what changed is reported; 0: one second
 	// Patience is how long a caller waits for rights that are not held here; 0: 250 ms.
@@ -79,7 +79,7 @@ type Meter struct {
 	seed   maphash.Seed
 	shards [shards]shard
 	count  atomic.Int64 // accounts
-	clock  clock
+	clock  *Clock
 
 	gate sync.RWMutex // held by those who change accounts, and alone by the one who ends a batch; before all others
 	next *batch       // what the next commit writes; under gate
@@ -95,6 +95,8 @@ type Meter struct {
 	toldAll  uint64                // one more than the epoch in which the hub was told that everything was told
 	epoch    uint64                // of the books, as the last reply said
 	linked   atomic.Bool           // the last exchange with a hub succeeded
+	astray   atomic.Bool           // the machine's clock is ahead of the hub's
+	failing  atomic.Bool           // the last exchange with a hub failed
 	reported atomic.Int64          // unix milliseconds of the last exchange that succeeded
 }
 
@@ -105,7 +107,7 @@ type shard struct {
 
 // New makes a meter of what the vault has.
 func New(o Options) (*Meter, error) {
-	if o.Vault == nil || o.Now == nil {
+	if o.Vault == nil || o.Clock == nil {
 		return nil, errors.New("meter: options without a vault or a clock")
 	}
 	if o.Logger == nil {
@@ -119,8 +121,7 @@ func New(o Options) (*Meter, error) {
 	}
 	m := &Meter{o: o, log: o.Logger, seed: maphash.MakeSeed(), next: newBatch(), promised: map[[16]byte]*promise{},
 		waiting: map[*account]struct{}{}, wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
-		identity: o.Vault.Identity()}
-	m.clock.now = o.Now
+		identity: o.Vault.Identity(), clock: o.Clock}
 	for i := range m.shards {
 		m.shards[i].accounts = map[string]*account{}
 	}
@@ -213,24 +214,4 @@ func (m *Meter) Run(ctx context.Context) error {
 		return nil
 	})
 	return group.Wait()
-}
-
-// A clock does not go back while the process lives.
-type clock struct {
-	now  func() time.Time
-	last atomic.Int64
-}
-
-// read is the time in unix milliseconds.
-func (c *clock) read() int64 {
-	now := c.now().UnixMilli()
-	for {
-		last := c.last.Load()
-		if now <= last {
-			return last
-		}
-		if c.last.CompareAndSwap(last, now) {
-			return now
-		}
-	}
 }

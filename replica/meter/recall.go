@@ -62,7 +62,7 @@ func (m *Meter) Recall(data []byte) error {
 	for key, t := range all {
 		a := m.account(key)
 		a.mu.Lock()
-		a.tell(t)
+		a.tell(t, m.clock.read())
 		a.mu.Unlock()
 	}
 	return nil

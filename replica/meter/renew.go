@@ -38,6 +38,9 @@ func (m *Meter) renew() {
 		defer a.mu.Unlock()
 		a.drop()
 		led := a.led.Heir(why == ledger.CodeFenced)
+		if why == codeRewound {
+			led.Forgot = -1 // the hub has all of what was forgotten, under the other name
+		}
 		heirs[a] = &led
 		accounts[a.key] = ledger.AppendAccount(nil, &led)
 	})
@@ -74,6 +77,8 @@ func remedy(why string) string {
 		return "it was out of touch for too long; nothing has to be done"
 	case wire.CodeSuperseded, wire.CodeStranger:
 		return "the data directory was copied: give each sidecar its own"
+	case codeRewound:
+		return "the clock of a hub was ahead and is right again; nothing has to be done"
 	}
 	return "look whether the data directory was restored from a backup; keep those of sidecars out of backups"
 }

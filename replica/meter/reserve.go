@@ -113,7 +113,7 @@ func (m *Meter) settle(address string, end func(*ledger.Account, string) *ledger
 func (m *Meter) settleIn(in *batch, a *account, end func() *ledger.Refusal) *ledger.Refusal {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	changed := a.led.Tidy(m.clock.read()) // one that has run out is no more
+	changed := a.led.Expire(m.clock.read()) // one that has run out is no more
 	no := end()
 	if changed || no == nil {
 		m.add(in, a)

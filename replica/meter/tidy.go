@@ -15,18 +15,29 @@ const (
 	leaveTimeout = 700 * time.Millisecond
 )
 
-// tidy releases what is void or idle, and forgets what the hub has. The account is locked.
-func (a *account) tidy(now int64, linked bool) {
+// A moment is a time, what of it is proven, and whether a hub is there.
+type moment struct {
+	now, proven int64
+	linked      bool
+}
+
+// tidy releases what is void or idle, and forgets what the hub has. What cannot be undone is done by proven time alone:
+// void rights are not spent meanwhile. The account is locked.
+func (a *account) tidy(at moment) {
 	a.settle()
-	span, idle := a.span(now), linked && now-a.demand.last > idleAfter
-	if idle || a.chunk.span.End <= now {
+	span, idle := a.span(at.now), at.linked && since(at.now, a.demand.last) > idleAfter
+	if idle || a.chunk.span.End <= at.now {
 		a.drop()
 	}
-	other := a.led.Tidy(now)
-	if idle {
-		other = a.giveBack(span, now) || other
+	other := a.led.Expire(at.now)
+	if at.proven != 0 {
+		other = a.led.Tidy(at.proven) || other
+		other = a.led.Forget(a.cutOff(a.span(at.proven))) || other
 	}
-	if other = a.led.Forget(a.cutOff(span)) || other; other {
+	if idle {
+		other = a.giveBack(span, at.now) || other
+	}
+	if other {
 		a.version++
 	}
 }
@@ -48,6 +59,17 @@ func (m *Meter) yield(a *account, period int64) {
 			a.recalled = a.version
 		}
 	})
+}
+
+// watchClock says that this machine's clock is not believed, and that it is again.
+func (m *Meter) watchClock() {
+	switch ahead := m.clock.ahead(); {
+	case ahead > 0 && !m.astray.Swap(true):
+		m.log.Warn("this machine's clock is ahead of the hub's and is not believed", "by",
+			time.Duration(ahead+lead)*time.Millisecond, "remedy", "set the clock of this machine, or of the hub, right")
+	case ahead == 0 && m.astray.Swap(false):
+		m.log.Info("this machine's clock agrees with the hub's again")
+	}
 }
 
 // giveBack releases all rights that are free, and tells whether there were any.
@@ -77,9 +99,9 @@ func (m *Meter) depart(ctx context.Context) {
 	if !m.linked.Load() {
 		return
 	}
-	now := m.clock.read()
+	now, proven := m.clock.read(), m.clock.proven()
 	m.rest(func(a *account) {
-		if other := a.led.Tidy(now); a.giveBack(a.span(now), now) || other {
+		if other := a.led.Tidy(proven); a.giveBack(a.span(now), now) || other {
 			a.version++
 		}
 	})

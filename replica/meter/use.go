@@ -100,7 +100,7 @@ func (m *Meter) told(e replica.Entry) {
 	}
 	a := m.account(keyOf(customer, feature))
 	a.mu.Lock()
-	a.tell(t)
+	a.tell(t, m.clock.read())
 	yields := t.Short && a.version > 0
 	a.mu.Unlock()
 	if yields {

@@ -34,7 +34,8 @@ func (s *Site) openMeter() error {
 	if s.o.Data == "" {
 		return nil
 	}
-	to := vault.Options{Dir: filepath.Join(s.o.Data, vaultDir), Now: s.o.Now, Logger: s.o.Logger}
+	clock := meter.NewClock(s.o.Now)
+	to := vault.Options{Dir: filepath.Join(s.o.Data, vaultDir), Now: clock.Now, Logger: s.o.Logger}
 	var err error
 	if s.o.VaultKey != "" {
 		if to.Key, err = vault.ParseKey(s.o.VaultKey); err != nil {
@@ -57,7 +58,7 @@ func (s *Site) openMeter() error {
 			"remedy", "fence the old holder at the hub: sidegate fleet fence "+loss.ID.String())
 	}
 	s.host, _ = os.Hostname()
-	o := meter.Options{Vault: safe{v}, Now: s.o.Now, Logger: s.o.Logger, About: s.about}
+	o := meter.Options{Vault: safe{v}, Clock: clock, Logger: s.o.Logger, About: s.about}
 	if s.o.Bus != nil {
 		o.Hub = line{s.o.Bus}
 	}

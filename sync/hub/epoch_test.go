@@ -1,7 +1,9 @@
 package hub_test
 
 import (
+	"context"
 	"encoding/hex"
+	"sync"
 	"testing"
 	"time"
 
@@ -164,5 +166,80 @@ func TestBooksThatWereMadeAnewLearnFromTheirHolders(t *testing.T) {
 	y.ask("acme", "calls", 100)
 	if got := y.free("acme", "calls"); got != 20 {
 		t.Errorf("%d are held, want the 20 beside the other's 80", got)
+	}
+}
+
+// A replaced log is one whose leader was replaced and does not know it: it says what was, until somebody writes.
+type replaced struct {
+	*seam
+	mu   sync.Mutex
+	key  string // of the document that is old; empty: none is
+	old  replica.Entry
+	head uint64
+}
+
+// freeze makes the log say of a document, and of its end, what is there now.
+func (r *replaced) freeze(t *testing.T, key string) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var err error
+	if r.old, err = r.seam.Get(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if _, r.head, err = r.seam.Head(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.key = key
+}
+
+func (r *replaced) Get(ctx context.Context, key string) (replica.Entry, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if key == r.key {
+		return r.old, nil
+	}
+	return r.seam.Get(ctx, key)
+}
+
+func (r *replaced) Head(ctx context.Context) (replica.Lineage, uint64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, head, err := r.seam.Head(ctx)
+	if r.key != "" {
+		head = r.head
+	}
+	return l, head, err
+}
+
+func (r *replaced) Put(ctx context.Context, id replica.CommandID, puts ...replica.Put) (uint64, error) {
+	r.mu.Lock()
+	r.key = ""
+	r.mu.Unlock()
+	return r.seam.Put(ctx, id, puts...)
+}
+
+func TestALeaderThatWasReplacedIsNoLossOfTheLog(t *testing.T) {
+	for name, seen := range map[string]bool{"the end of the log": true, "a book": false} {
+		t.Run(name, func(t *testing.T) {
+			docs, books, bus, other := replica.NewMemory(), replica.NewMemory(), &wires{}, &wires{}
+			a := newBenchWith(t, hub.Options{Docs: docs, Books: books, Bus: bus})
+			log := &replaced{seam: &seam{Log: books}}
+			b := newBenchWith(t, hub.Options{Docs: docs, Books: log, Bus: other, Now: a.time})
+			a.stock()
+			x := a.holder(bus)
+			x.ask("acme", "calls", 40)
+			b.usage("acme", "") // the other hub has seen it
+			defer log.hold()()
+			log.freeze(t, replica.CountKey(replica.KindLedger, "", "acme", "calls"))
+			x.ask("acme", "calls", 60)
+			if x.bus = other; !seen {
+				x.seen = 0
+			}
+			x.ask("acme", "calls", 70)
+			if x.free("acme", "calls") != 70 || x.epoch != 0 {
+				t.Errorf("%d are held in epoch %d, want 70 in the first", x.free("acme", "calls"), x.epoch)
+			}
+		})
 	}
 }

@@ -50,7 +50,7 @@ type Options struct {
 	First        uint64
 	MaxBytes     int64         // of the log; 0: 16 GiB, or less where the server has not got that much to reserve
 	MaxConsumers int           // followers at the same time, snapshots included; 0: 16384
-	Replicas     int           // servers that keep the log; 0: 1
+	Replicas     int           // servers that keep a log that is made; 0: 3 in a cluster, or else 1
 	Check        time.Duration // how often a tail makes sure that it follows what it thinks; 0: 15 s
 	Beat         time.Duration // how often an idle tail says that it is at the head; 0: 1 s
 	Timeout      time.Duration // for one answer of the server; 0: 5 s
@@ -65,7 +65,6 @@ func (o *Options) check() error {
 	o.Beat = or(o.Beat, time.Second)
 	o.Timeout = or(o.Timeout, 5*time.Second)
 	o.MaxConsumers = or(o.MaxConsumers, 16384)
-	o.Replicas = or(o.Replicas, 1)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -97,8 +96,8 @@ func (o *Options) space() wire.Space {
 	return wire.Space(o.Name + "-" + strconv.FormatUint(uint64(o.Epoch), 10))
 }
 
-// config is what the stream must be like. Every line is a rule; DESIGN.md says why.
-func (o *Options) config() jetstream.StreamConfig {
+// config is what the stream must be like, kept by so many servers. Every line is a rule; DESIGN.md says why.
+func (o *Options) config(replicas int) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
 		Name:               o.stream(),
 		Description:        "Sidegate: written by hubs only. Do not purge, edit or restore by hand; see DESIGN.md.",
@@ -111,7 +110,7 @@ func (o *Options) config() jetstream.StreamConfig {
 		MaxBytes:           or(o.MaxBytes, defaultSize),
 		MaxConsumers:       o.MaxConsumers,
 		MaxMsgSize:         maxMessage,
-		Replicas:           o.Replicas,
+		Replicas:           replicas,
 		NoAck:              false,
 		DenyDelete:         true,
 		DenyPurge:          true,
@@ -121,9 +120,11 @@ func (o *Options) config() jetstream.StreamConfig {
 		AllowAtomicPublish: true,
 		FirstSeq:           max(o.First, uint64(o.Epoch-1)<<epochBits+1),
 	}
-	if o.Name == Totals { // entries of one document each, for which the server need not sync
-		c.PersistMode, c.AllowAtomicPublish = jetstream.AsyncPersistMode, false
-		c.MaxBytes = or(o.MaxBytes, totalsSize)
+	if o.Name == Totals { // entries of one document each
+		c.AllowAtomicPublish, c.MaxBytes = false, or(o.MaxBytes, totalsSize)
+	}
+	if o.Name == Totals && replicas == 1 { // the server need not sync; several servers always do
+		c.PersistMode = jetstream.AsyncPersistMode
 	}
 	return c
 }

@@ -187,9 +187,11 @@ func (s *Stream) createOnce(ctx context.Context, js jetstream.JetStream) error {
 	}
 	short, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	_, err := js.Stream(short, s.name)
+	found, err := js.Stream(short, s.name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		err = s.make(short, js)
+	} else if err == nil {
+		s.compare(found.CachedInfo().Config.Replicas)
 	}
 	if err != nil {
 		return fmt.Errorf("log %s: %w", s.name, err)
@@ -200,39 +202,11 @@ func (s *Stream) createOnce(ctx context.Context, js jetstream.JetStream) error {
 	return nil
 }
 
-// make makes the stream, smaller than by default if the server cannot reserve that much.
-func (s *Stream) make(ctx context.Context, js jetstream.JetStream) error {
-	if err := s.Room(); err != nil {
-		return err
-	}
-	config := s.opts.config()
-	for {
-		s.log.Info("making the log", "max_bytes", config.MaxBytes)
-		_, err := js.CreateStream(ctx, config)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return nil // another hub, which began at the same time, had room for another size
-		}
-		if !noRoom(err) {
-			return err
-		}
-		if s.opts.MaxBytes != 0 || config.MaxBytes/2 < leastSize {
-			return fmt.Errorf("NATS cannot reserve %d MiB for it; raise max_file_store of its JetStream, or the limits of "+
-				"the account: %w", config.MaxBytes>>20, err)
-		}
-		config.MaxBytes /= 2
-	}
-}
-
-func noRoom(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == codeExceeded || api.ErrorCode == codeNoStorage)
-}
-
 // retriable tells whether a fault may pass by itself while a server starts.
 func retriable(err error) bool {
 	return errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrReconnectBufExceeded)
+		errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrReconnectBufExceeded) || unsettled(err)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -83,9 +83,15 @@ func (w *write) run(ctx context.Context) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if bad := w.mismatch(heads); bad >= 0 && attempt == 0 {
+		switch bad := w.mismatch(heads); {
+		case bad >= 0 && attempt == 0:
 			continue // what was compared with may be out of date
-		} else if bad >= 0 {
+		case bad >= 0 && w.open && w.outdated(heads):
+			if err := pause(ctx, backoff(attempt+4)); err != nil {
+				return 0, fmt.Errorf("write to log %s: %w", w.s.name, err)
+			}
+			continue
+		case bad >= 0:
 			return w.settle(bad, heads)
 		}
 		rev, err := w.publish(ctx, heads)
@@ -151,6 +157,17 @@ func (w *write) mismatch(heads []head) int {
 		}
 	}
 	return -1
+}
+
+// outdated tells whether the heads are older than what was to be replaced. So says a leader that was replaced and does
+// not know it yet, and it does not know what became of the entry either.
+func (w *write) outdated(heads []head) bool {
+	for i, h := range heads {
+		if h.entry.Rev < w.puts[i].Expect {
+			return true
+		}
+	}
+	return false
 }
 
 // settle tells whether a mismatch is our own doing. It is if a document remembers the command; if not, no attempt

@@ -66,10 +66,10 @@ func (c *Counter) admit(ctx context.Context, r request) {
 	}
 }
 
-// fail answers that the books could not be reached.
+// fail answers that the books could not be reached. That is said once, until one holder is answered again.
 func (c *Counter) fail(ctx context.Context, reply func([]byte), err error) {
-	if ctx.Err() == nil && !lost(err) {
-		c.log.Warn("a holder could not be answered; it asks again", "error", err)
+	if ctx.Err() == nil && !lost(err) && !c.failing.Swap(true) {
+		c.log.Warn("holders cannot be answered; they ask again", "error", err)
 	}
 	c.refuse(reply, wire.CodeUnavailable, "the books could not be written; ask again")
 }
@@ -130,6 +130,9 @@ func (j *job) done(c *Counter, rev uint64, err error) {
 	if j.err != nil {
 		c.refuse(j.reply, wire.CodeUnavailable, "the books could not be written; ask again")
 		return
+	}
+	if c.failing.Swap(false) {
+		c.log.Info("holders are answered again")
 	}
 	j.reply(wire.AppendLeaseReply(nil, &wire.LeaseReply{Epoch: c.era.number(), Revision: j.rev, Items: j.answers}))
 }

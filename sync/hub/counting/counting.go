@@ -62,6 +62,7 @@ type Counter struct {
 	queue   chan request
 	lanes   []*lane
 	pending atomic.Int64 // items that are not answered yet
+	failing atomic.Bool  // the last holder could not be answered
 	seed    maphash.Seed
 	ready   chan struct{}
 	once    sync.Once

@@ -14,8 +14,11 @@ import (
 	"github.com/sidegate/sidegate/sync/wire"
 )
 
-// eraKey is the document that says in which epoch the books are.
-const eraKey = replica.KindMeta + "/epoch"
+// eraKey is the document that says in which epoch the books are, and touchKey one that says nothing.
+const (
+	eraKey   = replica.KindMeta + "/epoch"
+	touchKey = replica.KindMeta + "/touch"
+)
 
 const (
 	eraVersion = 1
@@ -125,33 +128,62 @@ func (a *era) begin(ctx context.Context) error {
 	return replica.ErrConflict
 }
 
-// check compares the log with what the document says of it, and with how far it is known to have gone.
+// touch writes, so that what is read next is not what a leader says that was replaced and does not know it yet: such a
+// one is behind, as if the log had lost something, but it cannot write. It answers the revision that was the last then.
+func (a *era) touch(ctx context.Context) (before uint64, err error) {
+	e, err := get(ctx, a.c.o.Books, touchKey)
+	if err != nil {
+		return 0, err
+	}
+	rev, err := a.c.put(ctx, []replica.Put{{Key: touchKey, Expect: e.Rev, Value: []byte{eraVersion}}})
+	return max(rev, 1) - 1, err
+}
+
+// check raises the epoch if the log has lost something.
 func (a *era) check(ctx context.Context) error {
 	reached := a.c.shelf.furthest()
 	lineage, head, err := a.c.o.Books.Head(ctx)
 	if err != nil {
 		return err
 	}
+	l, err := a.compare(ctx, lineage, head, reached)
+	if l == nil || err != nil {
+		return err
+	}
+	before, err := a.touch(ctx)
+	if err != nil {
+		return err
+	}
+	if lineage, head, err = a.c.o.Books.Head(ctx); err != nil {
+		return err
+	}
+	if l, err = a.compare(ctx, lineage, before, reached); l == nil || err != nil {
+		return err
+	}
+	if err := a.raise(ctx, *l); err != nil {
+		return err
+	}
+	a.c.shelf.restart(head)
+	return nil
+}
+
+// compare compares a log that goes up to head with what the document says of it, and with how far it is known to have
+// gone. It answers what seems to be lost; nil: nothing.
+func (a *era) compare(ctx context.Context, lineage replica.Lineage, head, reached uint64) (*loss, error) {
 	d, rev, err := a.read(ctx)
 	known := a.load()
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case rev == 0 && known.Epoch == 0 && known.Lineage == (replica.Lineage{}):
-		return a.write(ctx, epochDoc{Lineage: lineage}, 0)
+		return nil, a.write(ctx, epochDoc{Lineage: lineage}, 0)
 	case rev == 0, d.Lineage != lineage, d.Epoch < known.Epoch:
-		err = a.raise(ctx, loss{from: max(d.Epoch, known.Epoch), rev: reached,
-			why: "the log of books is another one"})
+		return &loss{from: max(d.Epoch, known.Epoch), rev: reached, why: "the log of books is another one"}, nil
 	case head < reached:
-		err = a.raise(ctx, loss{from: d.Epoch, rev: reached, why: "the log of books has lost its end"})
-	default:
-		a.store(d, rev)
-		return nil
+		return &loss{from: d.Epoch, rev: reached, why: "the log of books has lost its end"}, nil
 	}
-	if err == nil {
-		a.c.shelf.restart(head)
-	}
-	return err
+	a.store(d, rev)
+	return nil, nil
 }
 
 // A loss is how it was noticed that the books lack something.
@@ -209,21 +241,39 @@ func (a *era) hold(ctx context.Context, l *wire.Lease) error {
 	if l.Epoch <= d.Epoch && (l.Epoch < d.Epoch || l.Seen <= max(a.c.shelf.head(), d.Lost)) {
 		return nil
 	}
-	d, rev, err := a.read(ctx)
+	_, head, err := a.c.o.Books.Head(ctx)
 	if err != nil {
 		return err
+	}
+	why, err := a.beyond(ctx, l, head)
+	if why == nil || err != nil {
+		return err
+	}
+	if head, err = a.touch(ctx); err != nil {
+		return err
+	}
+	if why, err = a.beyond(ctx, l, head); why == nil || err != nil {
+		return err
+	}
+	return a.raise(ctx, *why)
+}
+
+// beyond tells what a log that goes up to head lacks, if a holder knows of something that is not there.
+func (a *era) beyond(ctx context.Context, l *wire.Lease, head uint64) (*loss, error) {
+	d, rev, err := a.read(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if rev != 0 {
 		a.store(d, rev)
 	}
 	if l.Epoch > d.Epoch {
-		return a.raise(ctx, loss{from: l.Epoch, why: "a holder knows a later epoch"})
+		return &loss{from: l.Epoch, why: "a holder knows a later epoch"}, nil
 	}
-	_, head, err := a.c.o.Books.Head(ctx)
-	if err != nil || l.Epoch < d.Epoch || l.Seen <= max(head, d.Lost) {
-		return err
+	if l.Epoch < d.Epoch || l.Seen <= max(head, d.Lost) {
+		return nil, nil
 	}
-	return a.raise(ctx, loss{from: d.Epoch, rev: l.Seen, why: fmt.Sprintf("a holder has seen revision %d", l.Seen)})
+	return &loss{from: d.Epoch, rev: l.Seen, why: fmt.Sprintf("a holder has seen revision %d", l.Seen)}, nil
 }
 
 // nobody is a holder that never tells: while it is awaited, a book goes on learning.

@@ -15,10 +15,10 @@ import (
 type page struct {
 	slot
 	gate uint64
-	read bool // from the log, not from what this hub knows of it
+	sure bool // from a log that was written to just before
 }
 
-// errBehind says that a holder has more than what this hub knows of a book. The log may have what it lacks.
+// errBehind says that a holder has more than what is known of a book. The log, or its leader, may have what it lacks.
 var errBehind = errors.New("the book that is known may be behind")
 
 // A ledgerBook is a book that is being changed.
@@ -26,7 +26,7 @@ type ledgerBook struct {
 	*ledger.Book
 	customer, feature string
 	begins            bool // there was none
-	read              bool // as page.read
+	sure              bool // as page.sure
 	now               int64
 	offer             Offer
 }
@@ -101,7 +101,7 @@ func (c *Counter) open(key string, at page) (*ledgerBook, error) {
 		return nil, fmt.Errorf("document %q is no book", key)
 	}
 	b := &ledgerBook{Book: &ledger.Book{}, customer: customer, feature: feature, begins: at.rev == 0,
-		read: at.read, now: c.now()}
+		sure: at.sure, now: c.now()}
 	b.offer = c.o.Seller.Offer(customer, feature, b.now)
 	if b.begins {
 		return b, nil
@@ -148,7 +148,7 @@ func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 	it, a := p.item(), &p.job.answers[p.at]
 	*a = wire.LeaseAnswer{}
 	no := b.Fold(it.Report, b.now)
-	if no != nil && no.Code == ledger.CodeAhead && !b.read {
+	if no != nil && no.Code == ledger.CodeAhead && !b.sure {
 		return errBehind
 	}
 	if no != nil && no.Code == ledger.CodeAhead {

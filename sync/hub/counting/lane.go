@@ -233,30 +233,43 @@ type outcome struct {
 }
 
 func (l *lane) once(ctx context.Context, t *task) (outcome, error) {
-	gate, err := get(ctx, l.c.o.Books, gateKey)
+	at, err := l.read(ctx, t)
 	if err != nil {
 		return outcome{}, err
 	}
-	e, err := get(ctx, l.c.o.Books, t.key)
-	if err != nil {
-		return outcome{}, err
-	}
-	if e.Rev == 0 {
-		if err := l.c.o.Seller.Fresh(ctx); err != nil {
+	r, err := l.c.work(ctx, t, at)
+	if errors.Is(err, errBehind) {
+		if _, err = l.c.era.touch(ctx); err == nil {
+			at, err = l.read(ctx, t)
+		}
+		if err != nil {
 			return outcome{}, err
 		}
+		at.sure = true
+		r, err = l.c.work(ctx, t, at)
 	}
-	r, err := l.c.work(ctx, t, page{slot: slot{rev: e.Rev, value: string(e.Value)}, gate: gate.Rev,
-		read: true})
 	if err != nil || len(r.puts) == 0 {
-		return outcome{r, e.Rev}, err
+		return outcome{r, at.rev}, err
 	}
 	puts := r.puts
 	if r.begins {
-		puts = append(slices.Clip(puts), replica.Put{Key: gateKey, Expect: gate.Rev})
+		puts = append(slices.Clip(puts), replica.Put{Key: gateKey, Expect: at.gate})
 	}
 	rev, err := l.c.put(ctx, puts)
 	return outcome{r, rev}, err
+}
+
+// read is a book as the log has it, with the gate read before.
+func (l *lane) read(ctx context.Context, t *task) (page, error) {
+	gate, err := get(ctx, l.c.o.Books, gateKey)
+	if err != nil {
+		return page{}, err
+	}
+	e, err := get(ctx, l.c.o.Books, t.key)
+	if err == nil && e.Rev == 0 {
+		err = l.c.o.Seller.Fresh(ctx)
+	}
+	return page{slot: slot{rev: e.Rev, value: string(e.Value)}, gate: gate.Rev}, err
 }
 
 // put writes to the books.
