@@ -39,6 +39,10 @@ type watch struct {
 	busy map[int]bool // customers with a use that does not show yet
 }
 
+func newWatch(s Usage) *watch {
+	return &watch{s: s, r: rand.New(rand.NewPCG(s.Seed, 4)), busy: map[int]bool{}}
+}
+
 // visible consumes at one sidecar and asks another until it shows.
 func (s Usage) visible(ctx context.Context) (Spread, error) {
 	p, err := s.plant(ctx)
@@ -51,7 +55,7 @@ func (s Usage) visible(ctx context.Context) (Spread, error) {
 		return Spread{}, err
 	}
 	defer other.kill()
-	w := watch{s: s, r: rand.New(rand.NewPCG(s.Seed, 4)), busy: map[int]bool{}}
+	w := newWatch(s)
 	if w.a, err = dialLine("tcp", hostOf(p.sidecar.ready["check"])); err != nil {
 		return Spread{}, err
 	}
