@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 )
 
@@ -13,16 +14,21 @@ var (
 	status200     = []byte("HTTP/1.1 200")
 	contentLength = []byte("\r\nContent-Length: ")
 	endOfHead     = []byte("\r\n\r\n")
+	allowedBody   = []byte(`{"allowed":true`)
 )
 
-// An answer is what has come of an HTTP/1.1 answer so far.
+// An answer is what has come of an answer so far.
 type answer struct {
-	ok   bool // it is a 200
-	body []byte
-	left int // bytes that have not come yet; -1: not even the head has
+	ok     bool // it is what was hoped for: a 200, or more
+	denied bool // it is a 200 that says no where a yes was to be
+	body   []byte
+	left   int // bytes that have not come yet; -1: not even the head has
 }
 
-// readAnswer looks at the bytes that have come.
+// A reader looks at the bytes that have come. An error ends the load.
+type reader func(b []byte) (answer, error)
+
+// readAnswer is a reader of HTTP/1.1.
 func readAnswer(b []byte) (answer, error) {
 	end := bytes.Index(b, endOfHead)
 	if end < 0 {
@@ -43,6 +49,14 @@ func readAnswer(b []byte) (answer, error) {
 	return a, nil
 }
 
+// readAllowed is a reader of decisions, all of which are to allow.
+func readAllowed(b []byte) (answer, error) {
+	a, err := readAnswer(b)
+	a.denied = a.ok && a.left == 0 && !bytes.HasPrefix(a.body, allowedBody)
+	a.ok = a.ok && !a.denied
+	return a, err
+}
+
 // Get is a GET request as it goes over the wire.
 func Get(path string) []byte {
 	return []byte("GET " + path + " HTTP/1.1\r\nHost: sidecar\r\n\r\n")
@@ -55,26 +69,44 @@ func Post(path string, body []byte) []byte {
 	return append([]byte(head), body...)
 }
 
+// A line is a connection for requests one after the other.
+type line struct {
+	conn net.Conn
+	got  []byte
+}
+
+func dialLine(network, address string) (*line, error) {
+	conn, err := net.Dial(network, address)
+	return &line{conn: conn}, err
+}
+
+func (l *line) close() { _ = l.conn.Close() }
+
+// exchange sends a request. The body of the answer is lent until the next one.
+func (l *line) exchange(request []byte) (answer, error) {
+	if _, err := l.conn.Write(request); err != nil {
+		return answer{}, err
+	}
+	for l.got = l.got[:0]; ; {
+		l.got = slices.Grow(l.got, 4<<10)
+		n, err := l.conn.Read(l.got[len(l.got):cap(l.got)])
+		l.got = l.got[:len(l.got)+n]
+		if err != nil {
+			return answer{}, fmt.Errorf("answer: %w", errors.Join(err, io.ErrUnexpectedEOF))
+		}
+		if a, err := readAnswer(l.got); err != nil || a.left == 0 {
+			return a, err
+		}
+	}
+}
+
 // fetch sends one request on a connection of its own and answers the body.
 func fetch(network, address string, request []byte) ([]byte, error) {
-	conn, err := net.Dial(network, address)
+	l, err := dialLine(network, address)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	if _, err := conn.Write(request); err != nil {
-		return nil, err
-	}
-	got := make([]byte, 0, 4<<10)
-	for {
-		got = append(got, make([]byte, 4<<10)...)[:len(got)]
-		n, err := conn.Read(got[len(got):cap(got)])
-		got = got[:len(got)+n]
-		if err != nil {
-			return nil, fmt.Errorf("answer: %w", errors.Join(err, io.ErrUnexpectedEOF))
-		}
-		if a, err := readAnswer(got); err != nil || a.left == 0 {
-			return a.body, err
-		}
-	}
+	defer l.close()
+	a, err := l.exchange(request)
+	return a.body, err
 }

@@ -20,12 +20,15 @@ type Load struct {
 	Requests    [][]byte // whole HTTP/1.1 requests, sent in turn
 	Connections int
 	Duration    time.Duration
+
+	read reader // nil: readAnswer
 }
 
 // A Traffic is what a Load measured.
 type Traffic struct {
 	Requests int           `json:"requests"`
-	Errors   int           `json:"errors"` // answers other than 200
+	Errors   int           `json:"errors"`           // answers other than 200, and denials that were not to be
+	Denied   int           `json:"denied,omitempty"` // of the errors: a 200 that denies
 	Elapsed  time.Duration `json:"elapsed_ns"`
 	P50      time.Duration `json:"p50_ns"`
 	P99      time.Duration `json:"p99_ns"`
@@ -39,6 +42,9 @@ func (l Load) Run(ctx context.Context) (Traffic, error) {
 	if l.Connections < 1 || len(l.Requests) == 0 {
 		return Traffic{}, errors.New("a load needs a connection and a request")
 	}
+	if l.read == nil {
+		l.read = readAnswer
+	}
 	d := driver{load: l}
 	defer d.close()
 	if err := d.connect(); err != nil {
@@ -48,10 +54,15 @@ func (l Load) Run(ctx context.Context) (Traffic, error) {
 	if err := d.drive(ctx, begin.Add(l.Duration)); err != nil {
 		return Traffic{}, fmt.Errorf("load: %w", err)
 	}
-	out := Traffic{Elapsed: time.Since(begin), Requests: len(d.took), Errors: d.errors}
-	slices.Sort(d.took)
-	out.P50, out.P99 = percentile(d.took, 50), percentile(d.took, 99)
+	out := summed(d.took, time.Since(begin))
+	out.Errors, out.Denied = d.errors, d.denied
 	return out, nil
+}
+
+// summed sums up how long each of many requests took, in nanoseconds; it sorts them.
+func summed(took []uint32, elapsed time.Duration) Traffic {
+	slices.Sort(took)
+	return Traffic{Requests: len(took), Elapsed: elapsed, P50: percentile(took, 50), P99: percentile(took, 99)}
 }
 
 // percentile reads sorted nanoseconds.
@@ -68,6 +79,7 @@ type driver struct {
 	epoll   int
 	callers map[int32]*caller // by descriptor
 	errors  int
+	denied  int
 	took    []uint32 // nanoseconds
 }
 
@@ -189,12 +201,15 @@ func (d *driver) receive(c *caller) error {
 		return err
 	}
 	c.got = c.got[:len(c.got)+n]
-	a, err := readAnswer(c.got)
+	a, err := d.load.read(c.got)
 	if err != nil || a.left != 0 {
 		return err
 	}
 	if !a.ok {
 		d.errors++
+	}
+	if a.denied {
+		d.denied++
 	}
 	d.took = append(d.took, uint32(min(time.Since(c.sent), 4*time.Second)))
 	return d.send(c)

@@ -54,10 +54,15 @@ func (p *plant) follow(ctx context.Context, listen string, core int) error {
 		listen = "127.0.0.1:0"
 	}
 	var err error
-	p.sidecar, err = start(ctx, launch{program: p.program, core: core, args: []string{"sidecar",
-		"--nats", p.hub.ready["nats"], "--data", filepath.Join(p.dir, "sidecar"), "--listen", listen,
-		"--ops-listen", "127.0.0.1:0"}})
+	p.sidecar, err = p.another(ctx, "sidecar", listen, core)
 	return err
+}
+
+// another starts a sidecar whose data is in a folder of that name. The caller ends it.
+func (p *plant) another(ctx context.Context, name, listen string, core int) (*process, error) {
+	return start(ctx, launch{program: p.program, core: core, args: []string{"sidecar",
+		"--nats", p.hub.ready["nats"], "--data", filepath.Join(p.dir, name), "--listen", listen,
+		"--ops-listen", "127.0.0.1:0"}})
 }
 
 func (p *plant) close() {
@@ -70,12 +75,17 @@ func (p *plant) close() {
 
 // load imports n synthetic customers and answers how long the hub took.
 func (p *plant) load(ctx context.Context, n int) (time.Duration, error) {
+	return p.bring(ctx, func(w io.Writer) error { return writeWorld(w, n) })
+}
+
+// bring imports the customers that write writes, one a line, and answers how long the hub took.
+func (p *plant) bring(ctx context.Context, write func(io.Writer) error) (time.Duration, error) {
 	file, err := os.Create(filepath.Join(p.dir, "customers.ndjson"))
 	if err != nil {
 		return 0, err
 	}
 	defer file.Close()
-	if err := writeWorld(file, n); err != nil {
+	if err := write(file); err != nil {
 		return 0, err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {

@@ -36,8 +36,8 @@ type launch struct {
 	core    int // the processor it is pinned to; anyCore: none
 }
 
-// start begins a process and waits for its ready line.
-func start(ctx context.Context, l launch) (*process, error) {
+// process is what a launch will be; it is not begun.
+func (l *launch) process(ctx context.Context) *process {
 	p := &process{cmd: exec.CommandContext(ctx, l.program, l.args...)}
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = 10 * time.Second
@@ -46,6 +46,12 @@ func start(ctx context.Context, l launch) (*process, error) {
 	if l.core != anyCore {
 		p.cmd.Env = append(p.cmd.Env, "GOMAXPROCS=1")
 	}
+	return p
+}
+
+// start begins a process and waits for its ready line.
+func start(ctx context.Context, l launch) (*process, error) {
+	p := l.process(ctx)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -13,12 +13,13 @@ import (
 
 // A Report is what a run measured, and on what.
 type Report struct {
-	Command     string     `json:"command"`
-	When        time.Time  `json:"when"`
-	Machine     Machine    `json:"machine"`
-	Throughput  []Compared `json:"throughput,omitempty"`
-	Propagation *Spread    `json:"propagation,omitempty"`
-	Bootstrap   []Start    `json:"bootstrap,omitempty"`
+	Command     string       `json:"command"`
+	When        time.Time    `json:"when"`
+	Machine     Machine      `json:"machine"`
+	Throughput  []Compared   `json:"throughput,omitempty"`
+	Propagation *Spread      `json:"propagation,omitempty"`
+	Bootstrap   []Start      `json:"bootstrap,omitempty"`
+	Usage       *Consumption `json:"usage,omitempty"`
 }
 
 // A Machine is where a run took place.
@@ -85,7 +86,45 @@ func (r Report) Text(w io.Writer) error {
 		out.line("%10d %12v %12v %8.1f MiB %12v %14v %8.1f MiB %10v", b.Customers, b.Import.Round(ms), b.Cold.Round(ms),
 			mebi(b.Peak), b.Warm.Round(ms), b.Offline.Round(ms), mebi(b.Resident), b.Stop.Round(ms))
 	}
+	if r.Usage != nil {
+		r.Usage.text(&out)
+	}
 	return out.err
+}
+
+// text writes what became of consumption.
+func (c *Consumption) text(out *printer) {
+	us := func(of []Traffic, by func(Traffic) float64) time.Duration {
+		return time.Duration(median(of, by)).Round(time.Microsecond)
+	}
+	out.line("\n%-18s %-24s %9s %7s %9s %9s %7s %9s %9s %9s %9s %9s", "POST /v1/consume", "beside", "customers", "callers",
+		"consume/s", "beside/s", "ratio", "p50", "beside", "p50 ratio", "p99", "beside")
+	for i := range c.Beside {
+		b := &c.Beside[i]
+		out.line("%-18s %-24s %9d %7d %9.0f %9.0f %7.3f %9v %9v %9.2f %9v %9v", b.Name, b.Other, b.Customers, b.Callers,
+			median(b.Ours, Traffic.Rate), median(b.Others, Traffic.Rate), b.Ratio, us(b.Ours, Traffic.p50),
+			us(b.Others, Traffic.p50), b.P50Ratio, us(b.Ours, Traffic.p99), us(b.Others, Traffic.p99))
+		b.faults(out)
+	}
+	out.line("Redis: %s", c.Redis)
+	v := c.Visible
+	out.line("consumed at one sidecar to shown by another, %d uses: p50 %v, p90 %v, p99 %v, max %v", v.Count,
+		v.P50.Round(time.Millisecond), v.P90.Round(time.Millisecond), v.P99.Round(time.Millisecond),
+		v.Max.Round(time.Millisecond))
+}
+
+// faults writes what was not answered as it was to be.
+func (b *Beside) faults(out *printer) {
+	if n := failures(b.Ours) + failures(b.Others); n > 0 {
+		denied := 0
+		for _, t := range b.Ours {
+			denied += t.Denied
+		}
+		out.line("  %d answers were not as they were to be; %d of them denied", n, denied)
+	}
+	if b.Cold > 0 {
+		out.line("  %d denials before the first round, while the first rights were fetched", b.Cold)
+	}
 }
 
 func mebi(bytes int64) float64 { return float64(bytes) / (1 << 20) }

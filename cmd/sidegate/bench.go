@@ -13,9 +13,9 @@ import (
 
 // benchCommand measures this binary from outside. It has flags of its own: what it measures is not configuration.
 func (a *app) benchCommand() *cobra.Command {
-	cmd := a.build(command{use: "bench", short: "Measure throughput, propagation and start-up on this machine"})
+	cmd := a.build(command{use: "bench", short: "Measure throughput, propagation, start-up and counting on this machine"})
 	var o benchOptions
-	for _, name := range []string{"throughput", "propagation", "bootstrap", "all"} {
+	for _, name := range []string{"throughput", "propagation", "bootstrap", "usage", "all"} {
 		sub := &cobra.Command{Use: name, Short: "Measure " + name, Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				if err := a.bench(cmd.Context(), name, o); err != nil {
@@ -25,10 +25,11 @@ func (a *app) benchCommand() *cobra.Command {
 			}}
 		set := sub.Flags()
 		set.IntVar(&o.customers, "customers", 100_000, "customers of the world that is measured")
-		set.IntVar(&o.rounds, "rounds", 7, "interleaved rounds of throughput")
-		set.DurationVar(&o.round, "round", 3*time.Second, "length of one measurement of throughput")
+		set.IntVar(&o.rounds, "rounds", 7, "interleaved rounds of throughput and usage")
+		set.DurationVar(&o.round, "round", 3*time.Second, "length of one measurement of throughput or usage")
 		set.IntVar(&o.changes, "changes", 10_000, "changes of propagation")
 		set.IntVar(&o.largest, "largest", 1_000_000, "customers of the largest world of bootstrap")
+		set.IntVar(&o.samples, "samples", 1000, "uses that are waited for on another sidecar")
 		set.StringVar(&o.json, "json", "", "file for the report in JSON")
 		cmd.AddCommand(sub)
 	}
@@ -48,9 +49,9 @@ func (a *app) benchCommand() *cobra.Command {
 }
 
 type benchOptions struct {
-	customers, rounds, changes, largest int
-	round                               time.Duration
-	json                                string
+	customers, rounds, changes, largest, samples int
+	round                                        time.Duration
+	json                                         string
 }
 
 // seed makes the load of every run the same.
@@ -78,6 +79,15 @@ func (a *app) bench(ctx context.Context, what string, o benchOptions) error {
 			return err
 		}
 		r.Propagation = &spread
+	}
+	if wanted("usage") {
+		s := bench.Usage{Program: program, Customers: o.customers, Rounds: o.rounds, Round: o.round, Samples: o.samples,
+			Seed: seed}
+		usage, err := s.Run(ctx)
+		if err != nil {
+			return err
+		}
+		r.Usage = &usage
 	}
 	for n := 1000; wanted("bootstrap") && n <= o.largest; n *= 10 {
 		start, err := bench.Bootstrap{Program: program, Customers: n}.Run(ctx)

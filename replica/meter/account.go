@@ -40,14 +40,17 @@ type chunk struct {
 	in   *batch // that wrote it; nothing of the chunk is consumed before
 }
 
-// span is the period at a time: by the hub's calendar, by the rule of the last consumption, or after a restart by what
-// was counted.
+// span is the period at a time: by the hub's calendar, by the rule of the last consumption, after a restart by what was
+// counted, or where only others consumed by the calendar of their totals.
 func (a *account) span(now int64) ledger.Span {
 	if len(a.led.Calendar) == 0 && a.rule == (ledger.Rule{}) {
 		for i := range a.led.Entries {
 			if s := a.led.Entries[i].Span; s.Start <= now && now < s.End {
 				return s
 			}
+		}
+		if t := a.totals; t != nil && len(t.Calendar) > 0 {
+			return t.Calendar.At(now)
 		}
 	}
 	return a.led.Span(a.rule, now)

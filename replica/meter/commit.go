@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/sidegate/sidegate/replica/ledger"
 )
@@ -84,6 +85,8 @@ func (m *Meter) write(ctx context.Context) error {
 			m.commit(ErrClosed)
 			return nil
 		case <-m.wake:
+			// On one processor the first of many who are ready would have a commit of its own, and so would the next.
+			runtime.Gosched()
 			m.commit(nil)
 			m.renew()
 		}

@@ -185,10 +185,15 @@ func (s *stand) openWith(v *tin, c *Clock) (m *Meter, stop func()) {
 	if err != nil {
 		s.Fatal(err)
 	}
+	return m, s.running(m)
+}
+
+// running runs a meter until it is told to stop.
+func (s *stand) running(m *Meter) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
-	return m, func() {
+	return func() {
 		cancel()
 		if err := <-ended; err != nil {
 			s.Error(err)

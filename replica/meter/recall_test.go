@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
 )
 
 func TestWhatOthersUsedIsKnownAfterARestartWithoutAHub(t *testing.T) {
@@ -39,5 +41,36 @@ func whatOthersUsed(t *testing.T) {
 	var u checker.Use
 	if m.Use([]byte("acme"), []byte("calls"), nil, &u); u.Used != 42 || u.TotalsAge == 0 {
 		t.Errorf("got %+v", u)
+	}
+}
+
+func TestWhatOthersUsedShowsWhereNothingWasConsumed(t *testing.T) {
+	for name, a := range map[string]checker.Allowance{
+		"soft":       {Limit: 100, Per: checker.Month, Soft: true},
+		"hard":       {Limit: 100, Per: checker.Month},
+		"hour":       {Limit: 100, Per: checker.Hour},
+		"once":       {Limit: 100, Per: checker.Never},
+		"in a chunk": {Limit: 100, Per: checker.Month, Chunked: true},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { othersShow(t, a) }) })
+	}
+}
+
+func othersShow(t *testing.T, a checker.Allowance) {
+	s := newStand(t, a)
+	other, stopOther := s.open(newTin(2))
+	s.consume(other, 40)
+	stopOther()
+	m, stop := s.open(newTin(1))
+	defer stop()
+	totals := s.folded()
+	m.told(replica.Entry{Key: replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls"), Rev: 1,
+		Value: ledger.AppendTotals(nil, &totals)})
+	var u checker.Use
+	if m.Use([]byte("acme"), []byte("calls"), nil, &u); u.Used != 40 {
+		t.Errorf("got %+v", u)
+	}
+	if res := s.consume(m, 61); a.Soft != (res.Consumed == 61) {
+		t.Errorf("got %+v", res)
 	}
 }
