@@ -27,6 +27,7 @@ type ledgerBook struct {
 	customer, feature string
 	begins            bool // there was none
 	read              bool // as page.read
+	rev               uint64
 	now               int64
 	offer             Offer
 }
@@ -34,7 +35,7 @@ type ledgerBook struct {
 // A result is what becomes of a book.
 type result struct {
 	task   *task
-	puts   []replica.Put // the book's first, then what it folds away; none: nothing changes
+	puts   []replica.Put // the book's first, then what it folds away, then what is told; none: nothing changes
 	size   int
 	begins bool
 	before uint64 // revision that the book was at
@@ -52,20 +53,27 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		return r, nil
 	}
 	c.era.prepare(b.Book, b.now)
+	turn := b.Turn
 	b.refresh()
 	for _, e := range t.errands {
 		e.do(b)
 	}
-	before := b.heard(t.pieces)
+	if b.Turn != turn {
+		b.Rearm(b.now)
+	}
+	ended, before := b.ended(t.pieces), b.heard(t.pieces)
 	for _, p := range t.pieces {
 		if err := c.take(ctx, b, p); err != nil {
 			return nil, err
 		}
 	}
 	b.unhear(before)
+	notices := b.adjusted(ended)
 	gone := b.FoldAway(b.now)
 	b.dropFenced(c.fleet)
-	t.tell(b)
+	totals := b.Totals(b.now)
+	notices = append(notices, b.reached(&totals)...)
+	t.tell(b, &totals)
 	value := ledger.AppendBook(make([]byte, 0, len(at.value)+128), b.Book)
 	if !b.begins && string(value) == at.value {
 		return r, nil
@@ -79,6 +87,8 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		}
 		r.puts = append(r.puts, puts...)
 	}
+	puts, size := c.heralded(notices)
+	r.puts, r.size = append(r.puts, puts...), r.size+size
 	return r, nil
 }
 
@@ -100,7 +110,7 @@ func (c *Counter) open(key string, at page) (*ledgerBook, error) {
 		return nil, fmt.Errorf("document %q is no book", key)
 	}
 	b := &ledgerBook{Book: &ledger.Book{}, customer: customer, feature: feature, begins: at.rev == 0,
-		read: at.read, now: c.now()}
+		read: at.read, rev: at.rev, now: c.now()}
 	b.offer = c.o.Seller.Offer(customer, feature, b.now)
 	if b.begins {
 		return b, nil
@@ -181,14 +191,10 @@ func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 }
 
 // tell completes the answers with what the book has in the end.
-func (t *task) tell(b *ledgerBook) {
-	if len(t.pieces) == 0 {
-		return
-	}
-	totals := b.Totals(b.now)
+func (t *task) tell(b *ledgerBook, totals *ledger.Totals) {
 	for _, p := range t.pieces {
 		a, id := &p.job.answers[p.at], p.job.lease.Holder
-		own := totals
+		own := *totals
 		own.Shares = nil
 		if at := slices.IndexFunc(totals.Shares, func(s ledger.Share) bool { return s.Holder == id }); at >= 0 {
 			own.Shares = totals.Shares[at : at+1] // of the others it needs the sum
