@@ -119,12 +119,10 @@ func AppendRecord(dst []byte, c *Customer) ([]byte, error) {
 
 // version is the lowest that has room for the customer, so that an older program reads what it can.
 func (c *Customer) version() byte {
-	for i := range c.Subs {
-		for j := range c.Subs[i].Phases {
-			if slices.ContainsFunc(c.Subs[i].Phases[j].Overrides, func(g Grantable) bool { return len(g.Warn) > 0 }) {
-				return recordWarns
-			}
-		}
+	warns := func(g Grantable) bool { return len(g.Warn) > 0 }
+	overrides := func(p Phase) bool { return slices.ContainsFunc(p.Overrides, warns) }
+	if slices.ContainsFunc(c.Subs, func(s Subscription) bool { return slices.ContainsFunc(s.Phases, overrides) }) {
+		return recordWarns
 	}
 	return recordVersion
 }

@@ -36,21 +36,12 @@ type tokenAsk struct {
 // readToken reads the body. The error is catalog.Faults.
 func readToken(n catalog.Node) (tokenAsk, error) {
 	var t tokenAsk
-	if n.Kind != catalog.Map {
-		return t, catalog.Faults{{Problem: "it must be a mapping", Remedy: `such as {"scopes": ["provision"]}`}}
+	if err := readFields(n, `{"scopes": ["provision"]}`, t.field); err != nil {
+		return t, err
 	}
-	var faults catalog.Faults
-	for _, f := range n.Fields {
-		if err := t.field(f.Key, f.Value); err != nil {
-			faults = append(faults, faultOf(f, err))
-		}
-	}
-	if len(t.Scopes) == 0 && len(faults) == 0 {
-		faults = append(faults, catalog.Fault{Path: "scopes", Problem: "it is missing",
-			Remedy: "one or more of " + strings.Join(scopes(), ", ")})
-	}
-	if len(faults) > 0 {
-		return t, faults
+	if len(t.Scopes) == 0 {
+		return t, catalog.Faults{{Path: "scopes", Problem: "it is missing",
+			Remedy: "one or more of " + strings.Join(scopes(), ", ")}}
 	}
 	return t, nil
 }

@@ -69,21 +69,11 @@ type webhookAsk struct {
 // readWebhook reads the body. The error is catalog.Faults.
 func readWebhook(n catalog.Node) (webhookAsk, error) {
 	var w webhookAsk
-	if n.Kind != catalog.Map {
-		return w, catalog.Faults{{Problem: "it must be a mapping", Remedy: `such as {"url": "https://example.com/hooks"}`}}
+	if err := readFields(n, `{"url": "https://example.com/hooks"}`, w.field); err != nil {
+		return w, err
 	}
-	var faults catalog.Faults
-	for _, f := range n.Fields {
-		if err := w.field(f.Key, f.Value); err != nil {
-			faults = append(faults, faultOf(f, err))
-		}
-	}
-	if w.URL == "" && len(faults) == 0 {
-		faults = append(faults, catalog.Fault{Path: "url", Problem: "it is missing",
-			Remedy: "such as https://example.com/hooks"})
-	}
-	if len(faults) > 0 {
-		return w, faults
+	if w.URL == "" {
+		return w, catalog.Faults{{Path: "url", Problem: "it is missing", Remedy: "such as https://example.com/hooks"}}
 	}
 	return w, nil
 }

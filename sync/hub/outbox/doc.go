@@ -15,8 +15,8 @@
 //
 // # Concurrency
 //
-// Run is called once. Reset, Apply and Published are the follower's, one at a time. Everything else may be called at any
-// time.
+// Run is called once. Reset, Apply and Published are the follower's, one at a time. Everything else may be called at
+// any time.
 //
 // # Format
 //

@@ -65,7 +65,7 @@ type stored struct {
 	Type   string          `json:"type"`
 	At     int64           `json:"at"`
 	Body   json.RawMessage `json:"body"`             // as it is sent
-	Due    int64           `json:"due"`              // when the next attempt is made; while one is, when it is taken for lost
+	Due    int64           `json:"due"`              // of the next attempt; while one is made, when it counts as lost
 	Tries  int             `json:"tries,omitempty"`  // attempts so far, one that is under way included
 	Status int             `json:"status,omitempty"` // of the last one
 	Error  string          `json:"error,omitempty"`

@@ -123,8 +123,8 @@ func CheckURL(text string) error {
 	case len(text) > maxURL:
 		return fmt.Errorf("it has more than %d bytes", maxURL)
 	case u.User != nil:
-		return errors.New("it must not hold a user name or password; requests are signed, and what must be secret can stand " +
-			"in the path")
+		return errors.New("it must not hold a user name or password; requests are signed, and what must be secret can " +
+			"stand in the path")
 	case u.Fragment != "":
 		return errors.New("it must not have a fragment")
 	case u.Scheme == "https" || u.Scheme == "http" && isLocal(u.Hostname()):
