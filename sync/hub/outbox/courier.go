@@ -15,7 +15,7 @@ const (
 	atOnce    = 4           // attempts under way of one webhook, at one hub
 	lease     = 2 * Timeout // how long an attempt is left to the hub that claimed it
 	lookEvery = 100 * time.Millisecond
-	saveEvery = 10              // looks between writings of outcomes
+	saveEvery = 10              // ticks between writings of outcomes
 	mostWait  = 24 * time.Hour  // however long a webhook wants to be left alone
 	troubled  = time.Second     // how long an event rests that could not be claimed or settled
 	lastWords = 1 * time.Second // for writing down what was delivered just before the end
@@ -50,13 +50,13 @@ func (o *Outbox) Run(ctx context.Context) error {
 	var group errgroup.Group
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for looks := 0; ctx.Err() == nil; looks++ {
+	for ticks, saved := 0, 0; ctx.Err() == nil; {
 		for _, p := range o.take() {
 			group.Go(func() error { return o.deliver(ctx, p) })
 		}
 		err := o.drop(ctx)
-		if looks%saveEvery == 0 {
-			err = errors.Join(err, o.save(ctx))
+		if ticks >= saved+saveEvery {
+			err, saved = errors.Join(err, o.save(ctx)), ticks
 		}
 		if err != nil && ctx.Err() == nil {
 			o.log.Warn("what became of events could not be written; trying again", "error", err)
@@ -65,6 +65,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
+			ticks++
 		case <-o.wake:
 		}
 	}
