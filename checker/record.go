@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // A Customer is the unpacked form of a Record. Times are unix milliseconds; 0 means none.
@@ -50,6 +51,7 @@ type Record []byte
 
 const (
 	recordVersion = 1
+	recordWarns   = 2         // version of a record in which an override warns
 	maxTime       = 1<<48 - 1 // unix milliseconds that fit the six bytes of a Record
 
 	custRevoked = 1 << 0
@@ -83,6 +85,9 @@ const (
 	allowValue
 	allowOverdraft
 	allowMore
+
+	// allowWarn stands in the byte of the period, where it has room. Records of version 1 do not have it.
+	allowWarn = 1 << 7
 )
 
 // AppendRecord packs a customer behind dst. Ids longer than 256 bytes, times outside 1970 to 9999 and negative
@@ -95,7 +100,7 @@ func AppendRecord(dst []byte, c *Customer) ([]byte, error) {
 	if c.Group != "" {
 		flags |= custGroup
 	}
-	p := packer{b: append(dst, recordVersion, flags)}
+	p := packer{b: append(dst, c.version(), flags)}
 	p.id(c.ID)
 	if c.Group != "" {
 		p.id(c.Group)
@@ -110,6 +115,16 @@ func AppendRecord(dst []byte, c *Customer) ([]byte, error) {
 		return dst, fmt.Errorf("customer %q: %w", c.ID, p.err)
 	}
 	return p.b, nil
+}
+
+// version is the lowest that has room for the customer, so that an older program reads what it can.
+func (c *Customer) version() byte {
+	warns := func(g Grantable) bool { return len(g.Warn) > 0 }
+	overrides := func(p Phase) bool { return slices.ContainsFunc(p.Overrides, warns) }
+	if slices.ContainsFunc(c.Subs, func(s Subscription) bool { return slices.ContainsFunc(s.Phases, overrides) }) {
+		return recordWarns
+	}
+	return recordVersion
 }
 
 // A packer appends and keeps the first error.
@@ -265,7 +280,11 @@ func (p *packer) allowance(a *Allowance) {
 			flags |= 1 << i
 		}
 	}
-	p.b = append(p.b, flags, byte(a.Per))
+	per := byte(a.Per)
+	if len(a.Warn) > 0 {
+		per |= allowWarn
+	}
+	p.b = append(p.b, flags, per)
 	p.number(a.Limit)
 	if flags&allowOverdraft != 0 {
 		p.number(a.Overdraft)
@@ -273,6 +292,9 @@ func (p *packer) allowance(a *Allowance) {
 	if flags&allowMore != 0 {
 		p.number(a.Rollover)
 		p.number(a.Borrow)
+	}
+	if len(a.Warn) > 0 {
+		p.b = appendBytes(p.b, string(a.Warn))
 	}
 	if flags&allowValue != 0 {
 		p.b = append(p.b, a.Value.json...)

@@ -70,6 +70,20 @@ func TestTheRecordFormatIsFrozen(t *testing.T) {
 	golden(t, "names.v1", n.Export())
 }
 
+func TestARecordWithAWarningHasAVersionOfItsOwn(t *testing.T) {
+	c := richCustomer(t)
+	c.Subs[0].Phases[0].Overrides[0].Warn = PercentsOf([]int{100, 80, 1000})
+	c.Subs[0].Phases[0].Overrides[1].Warn = PercentsOf([]int{1})
+	rec, err := AppendRecord(nil, &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "record.v2", rec)
+	if got, err := Record(rec).Unpack(); err != nil || !reflect.DeepEqual(got, c) || !Record(rec).Readable() {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, c)
+	}
+}
+
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)

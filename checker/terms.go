@@ -10,9 +10,10 @@ type Terms struct {
 	Chunked   bool // every counted allowance may be counted in pre-debited pieces
 	Per       Per  // Never where no allowance has a period
 	Anchored  bool
-	Anchor    int64 // unix milliseconds; counts if Anchored
-	Since     int64 // unix milliseconds: the earliest start of the counted subscriptions; 0: none is
-	Until     int64 // unix milliseconds: when a subscription changes by itself next; 0: none will
+	Anchor    int64   // unix milliseconds; counts if Anchored
+	Since     int64   // unix milliseconds: the earliest start of the counted subscriptions; 0: none is
+	Until     int64   // unix milliseconds: when a subscription changes by itself next; 0: none will
+	Warn      []int64 // percentages of the limit that are worth telling, in order: those of all counted allowances
 }
 
 // Counted answers the terms at now. It is false where Decide denies whatever the quantity: nothing is counted against a
@@ -55,6 +56,7 @@ func (t *tally) nuances(out *Terms, longest Per) {
 		if own := p.own(); own != nil && t.kept(p, longest) {
 			out.Chunked = out.Chunked && own.Chunked
 			out.Rollover = satAdd(out.Rollover, own.Rollover)
+			out.Warn = own.Warn.join(out.Warn)
 		}
 	}
 	out.Chunked = out.Chunked && out.Since != 0

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"math"
+	"reflect"
 	"testing"
 )
 
@@ -16,7 +17,7 @@ func meteredWorld() *World {
 			{ID: 1, Newest: true, Plan: Plan{Key: "day", Version: 1, Allow: calls(Allowance{Limit: 50, Per: Day,
 				Rollover: 5})}},
 			{ID: 2, Newest: true, Plan: Plan{Key: "soft", Version: 1, Allow: calls(Allowance{Limit: 9, Per: Month,
-				Soft: true})}},
+				Soft: true, Warn: PercentsOf([]int{100, 80, 80})})}},
 			{ID: 3, Newest: true, Plan: Plan{Key: "open", Version: 1, Allow: calls(Allowance{Unlimited: true})}},
 		},
 	})
@@ -44,8 +45,12 @@ func TestTermsAreWhatTheCountedSubscriptionsAddUpTo(t *testing.T) {
 			false},
 		"exact beats chunked": {[]Subscription{{ID: "a", StartsAt: 500, Phases: always(Phase{})},
 			{ID: "b", StartsAt: 600, Phases: always(Phase{Plan: 2})}},
-			Terms{Limit: 109, Overdraft: 7, Rollover: 30, Soft: true, Per: Month, Anchored: true, Anchor: 500, Since: 500},
-			false},
+			Terms{Limit: 109, Overdraft: 7, Rollover: 30, Soft: true, Per: Month, Anchored: true, Anchor: 500, Since: 500,
+				Warn: []int64{80, 100}}, false},
+		"warnings of all that counts are told": {[]Subscription{{ID: "a", StartsAt: 500, Phases: always(Phase{Plan: 2})},
+			{ID: "b", StartsAt: 500, Phases: always(Phase{Overrides: []Grantable{{0, Allowance{Limit: 1, Per: Month,
+				Warn: PercentsOf([]int{120, 80, 50})}}}})}},
+			Terms{Limit: 10, Soft: true, Per: Month, Since: 500, Warn: []int64{50, 80, 100, 120}}, false},
 		"unlimited has no period": {[]Subscription{{ID: "a", StartsAt: 500, Phases: always(Phase{Plan: 3})}},
 			Terms{Soft: true, Unlimited: true, Per: Never, Since: 500}, false},
 		"a subscription to come is a change": {[]Subscription{{ID: "a", StartsAt: 500, Phases: always(Phase{Plan: 3})},
@@ -65,7 +70,7 @@ func TestTermsAreWhatTheCountedSubscriptionsAddUpTo(t *testing.T) {
 			w := meteredWorld()
 			held := Held{World: w, Feature: w.Feature([]byte("calls")), Record: rec}
 			got, ok := Counted(&held, &Ask{Quantity: 1000, Anywhere: true}, 1000)
-			if got != tc.want || ok == tc.none {
+			if !reflect.DeepEqual(got, tc.want) || ok == tc.none {
 				t.Errorf("got %+v %v, want %+v", got, ok, tc.want)
 			}
 		})

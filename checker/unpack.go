@@ -158,9 +158,9 @@ func phaseFromOf(body []byte) int64 {
 // readAllowance reads a packed allowance, its value included, without allocating.
 func readAllowance(body []byte, a *Allowance) bool {
 	r := reader{b: body}
-	flags := r.byte()
+	flags, per := r.byte(), r.byte()
 	*a = Allowance{
-		Per: Per(r.byte()), Limit: r.number(),
+		Per: Per(per &^ allowWarn), Limit: r.number(),
 		Soft: flags&allowSoft != 0, Unlimited: flags&allowUnlimited != 0, Anchored: flags&allowAnchored != 0,
 		Advisory: flags&allowAdvisory != 0, Chunked: flags&allowChunked != 0,
 	}
@@ -169,6 +169,9 @@ func readAllowance(body []byte, a *Allowance) bool {
 	}
 	if flags&allowMore != 0 {
 		a.Rollover, a.Borrow = r.number(), r.number()
+	}
+	if per&allowWarn != 0 {
+		a.Warn = r.bytes()
 	}
 	if flags&allowValue != 0 {
 		a.Value = canonicalValue(r.b)
@@ -179,7 +182,7 @@ func readAllowance(body []byte, a *Allowance) bool {
 
 // header reads what stands before the subscriptions.
 func (r Record) header() (id, group []byte, revoked bool, rest reader) {
-	if len(r) < 3 || r[0] != recordVersion {
+	if !r.Readable() {
 		return nil, nil, false, reader{bad: true}
 	}
 	rest = reader{b: r[2:]}
@@ -209,7 +212,7 @@ func (r Record) Group() []byte {
 }
 
 // Readable tells whether the record is of the format version that this program reads. It is cheap; Check is thorough.
-func (r Record) Readable() bool { return len(r) >= 3 && r[0] == recordVersion }
+func (r Record) Readable() bool { return len(r) >= 3 && r[0] >= recordVersion && r[0] <= recordWarns }
 
 var errRecord = errors.New("customer record: damaged or of a format version that this program does not read")
 

@@ -78,6 +78,7 @@ type Allowance struct {
 	Chunked   bool // durability: counted in pre-debited pieces
 	Rollover  int64
 	Borrow    int64 // milliseconds
+	Warn      Percents
 }
 
 // A Plan is one version of a plan, compiled.

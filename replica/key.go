@@ -18,6 +18,9 @@ const (
 	KindHistory  = "history" // what became of periods that books keep no more
 	KindFleet    = "fleet"   // a holder
 	KindTotals   = "totals"  // what sidecars are told of a book
+	KindWebhook  = "webhook" // an address that hears of what happens
+	KindEvent    = "event"   // what a webhook is still to hear
+	KindOutcome  = "outcome" // what became of a webhook's events
 )
 
 // DefaultGroup is the group of a customer that names none.

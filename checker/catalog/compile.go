@@ -72,7 +72,7 @@ func compileAllowance(a Allowance) checker.Allowance {
 		Limit: a.Limit, Overdraft: a.Overdraft,
 		Per: checker.Per(number(a.Per, perWords[:])), Anchored: a.Anchor == "subscription",
 		Soft: a.Mode == "soft", Unlimited: a.Unlimited, Advisory: a.Enforce == "advisory",
-		Chunked: a.Durability == "chunked", Borrow: a.Borrow.milliseconds(),
+		Chunked: a.Durability == "chunked", Borrow: a.Borrow.milliseconds(), Warn: checker.PercentsOf(a.Warn),
 	}
 	if a.Rollover != nil {
 		out.Rollover = *a.Rollover

@@ -49,11 +49,12 @@ var house = []place{
 	{"replica/logtest", adapter, "replica", ""},
 	{"sync/stream", adapter, "replica sync/wire", "replica/logtest"},
 	{"sync/hub/counting", adapter, "replica replica/ledger sync/wire", "checker"},
+	{"sync/hub/outbox", adapter, "replica", ""},
 	{"bench/world", adapter, "checker/catalog", ""},
 	{"replica/site", assembly, "checker/httpapi replica replica/disk replica/follow replica/ledger replica/meter " +
 		"replica/vault sync/wire", "checker/catalog"},
 	{"sync/hub", assembly, "checker checker/catalog checker/index replica replica/follow replica/ledger " +
-		"sync/hub/counting sync/text sync/wire", "sync/stream"},
+		"sync/hub/counting sync/hub/outbox sync/text sync/wire", "sync/stream"},
 	{"bench", assembly, "bench/world", "checker checker/catalog checker/index sync/text"},
 	{"cmd/sidegate", commands, "bench bench/world checker/catalog replica/site sync/hub sync/stream sync/text", ""},
 }
@@ -66,7 +67,7 @@ var libraries = map[string]string{
 	"github.com/hashicorp/raft":      "replica/quorum",
 	"github.com/valyala/fasthttp":    "checker/httpapi replica/site bench",
 	"github.com/nats-io":             "sync/stream",
-	"github.com/tidwall/btree":       "sync/hub sync/hub/counting",
+	"github.com/tidwall/btree":       "sync/hub sync/hub/counting sync/hub/outbox",
 	"go.yaml.in/yaml":                "sync/text",
 	"github.com/VictoriaMetrics":     "checker/httpapi sync/hub",
 	"github.com/spf13":               "cmd/sidegate",
@@ -75,7 +76,9 @@ var libraries = map[string]string{
 	"golang.org/x/sys":               "bench replica/disk",
 
 	"golang.org/x/sync": "bench cmd/sidegate replica/follow replica/logtest replica/meter replica/site sync/hub " +
-		"sync/hub/counting sync/stream",
+		"sync/hub/counting sync/hub/outbox sync/stream",
+
+	"github.com/standard-webhooks": "sync/hub", // in tests, as an oracle
 }
 
 // rowOf is the row of a package.

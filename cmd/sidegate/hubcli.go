@@ -43,6 +43,7 @@ func (a *app) hubClients() []command {
 			a.hubCall(call{"GET", "/v1/tokens/%s", 1, lines}, command{use: "show ID", short: "Show a token"}),
 			a.hubCall(call{"DELETE", "/v1/tokens/%s", 1, lines}, command{use: "delete ID", short: "Take a token away"}),
 		}},
+		a.webhookCommand(),
 	}, a.countCommands()...)
 }
 

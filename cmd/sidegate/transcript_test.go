@@ -234,6 +234,7 @@ func (s *shell) mask(out string) string {
 		{`\b20[0-8]\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`, "YYYY-MM-DDThh:mm:ssZ"},
 		{`127\.0\.0\.1:\d{5}\b`, "127.0.0.1:NNNNN"},
 		{`sg_[\w-]{43}`, "sg_SECRET"},
+		{`whsec_[\w+/]{43}=`, "whsec_SECRET"},
 		{`((?:^|[ ."\n])(?:revision|age_ms|hub_head|applied_revision)(?:":| +))\d+`, "${1}N"},
 		{`(created(?:":| +))\d{10,}`, "${1}N"},
 		{`((?:newest|older|dropped) +\d+ +)\d+`, "${1}N"},

@@ -10,14 +10,14 @@ import (
 
 // Terms are what rights are granted against. They stand in the book itself, because a document elsewhere may be stale.
 type Terms struct {
-	Limit     int64 // units in a period, at least 0
-	Overdraft int64 // units beyond it that may be consumed, flagged
-	Rollover  int64 // how much of what is left moves into the next period; 0: nothing
-	Soft      bool  // consumption needs no rights: a soft or unlimited limit, or advice
-	Since     int64 // when the customer first had the feature; nothing rolls over from before
-	Until     int64 // when these terms change by themselves, as far as is known; no standing right lasts longer
-	Warn      []int64
-	Basis     uint64 // revision of the documents that they were read from
+	Limit     int64   // units in a period, at least 0
+	Overdraft int64   // units beyond it that may be consumed, flagged
+	Rollover  int64   // how much of what is left moves into the next period; 0: nothing
+	Soft      bool    // consumption needs no rights: a soft or unlimited limit, or advice
+	Since     int64   // when the customer first had the feature; nothing rolls over from before
+	Until     int64   // when these terms change by themselves, as far as is known; no standing right lasts longer
+	Warn      []int64 // percentages of the limit that are to be told, in order, none twice
+	Basis     uint64  // revision of the documents that they were read from
 }
 
 // ceiling is how many rights on the allowance there may be.
@@ -125,7 +125,7 @@ type Period struct {
 	Lines   []Line
 	Settled []Settled
 	Charges []Charge
-	Warned  int64 // the highest threshold that was told, in percent
+	Warned  int64 // the highest rung that was told; see Mark
 }
 
 // A Book is what the hub knows of one customer and one feature.

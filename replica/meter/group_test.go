@@ -30,7 +30,7 @@ func (v *tin) count() int {
 func TestThoseWhoAreReadyShareACommit(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s, v := newStand(t, checker.Allowance{Limit: 1 << 20, Per: checker.Month}), newTin(1)
-	m, err := New(Options{Vault: brisk{v}, Hub: s.desk, Now: time.Now, Every: time.Hour})
+	m, err := New(Options{Vault: brisk{v}, Hub: s.desk, Clock: NewClock(time.Now), Every: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,6 +88,24 @@ func (c *call) optionalJSON() (catalog.Node, error) {
 	return catalog.ParseJSON(c.body)
 }
 
+// readFields reads a document field by field. The error is catalog.Faults; for a body that is no document it names an
+// example.
+func readFields(n catalog.Node, example string, field func(key string, n catalog.Node) error) error {
+	if n.Kind != catalog.Map {
+		return catalog.Faults{{Problem: "it must be a mapping", Remedy: "such as " + example}}
+	}
+	var faults catalog.Faults
+	for _, f := range n.Fields {
+		if err := field(f.Key, f.Value); err != nil {
+			faults = append(faults, faultOf(f, err))
+		}
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
 // faultOf is what is wrong with a field, from an error that may be a fault without a path.
 func faultOf(f catalog.Field, err error) catalog.Fault {
 	var fault catalog.Fault

@@ -11,7 +11,8 @@
 //   - A write is applied whole or not at all; a refusal leaves nothing behind.
 //   - No document ever names a plan, an add-on or a feature that the catalogue of the same revision lacks.
 //   - A repeated Idempotency-Key is applied once per document, however often the reply was lost.
-//   - No secret is stored or logged: tokens are kept as hashes.
+//   - No secret is logged, and none is answered but where it is made. Tokens are kept as hashes; the secrets that
+//     requests to webhooks are signed with cannot be, and stand in the books, which only hubs follow.
 //
 // # Concurrency
 //

@@ -17,6 +17,7 @@ import (
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/follow"
 	"github.com/sidegate/sidegate/sync/hub/counting"
+	"github.com/sidegate/sidegate/sync/hub/outbox"
 	"github.com/sidegate/sidegate/sync/wire"
 )
 
@@ -57,6 +58,7 @@ type Hub struct {
 	tail    *follow.Follower  // of the documents
 	reader  *reader           // of the books
 	counter *counting.Counter // nil: nothing is counted
+	outbox  *outbox.Outbox
 	ready   chan struct{}
 	first   atomic.Pointer[string]
 	written atomic.Uint64 // the newest revision that this hub wrote
@@ -84,11 +86,15 @@ func New(o Options) (*Hub, error) {
 		ready: make(chan struct{}), seed: maphash.MakeSeed(), tendEvery: tendEvery}
 	h.tail = follow.New(follow.Options{Log: o.Docs, Watch: h.shelf, Now: o.Now, Logger: o.Log.With("log", "docs")})
 	h.shelf.follower = h.tail
-	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"), watch: []follow.Watcher{h.keys}}
+	var err error
+	if h.outbox, err = outbox.New(outbox.Options{Log: o.Books, Now: o.Now, Command: counting.NewCommand,
+		Logger: o.Log}); err != nil {
+		return nil, err
+	}
+	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"), watch: []follow.Watcher{h.outbox, h.keys}}
 	if o.Bus != nil {
-		var err error
-		if h.counter, err = counting.New(counting.Options{Books: o.Books, Totals: o.Totals, Seller: seller{h}, Now: o.Now,
-			Log: o.Log}); err != nil {
+		if h.counter, err = counting.New(counting.Options{Books: o.Books, Totals: o.Totals, Seller: seller{h},
+			Herald: herald{h}, Now: o.Now, Log: o.Log}); err != nil {
 			return nil, err
 		}
 		h.reader.watch = append(h.reader.watch, h.counter)
@@ -137,6 +143,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		group.Go(func() error { return h.counter.Run(ctx) })
 		group.Go(func() error { return h.listen(ctx) })
 	}
+	group.Go(func() error { return h.outbox.Run(ctx) })
 	group.Go(func() error { return h.start(ctx) })
 	group.Go(func() error { return h.tend(ctx) })
 	if h.opts.Listener != nil {

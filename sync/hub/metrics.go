@@ -32,6 +32,7 @@ func newMeters(h *Hub) *meters {
 	if h.counter != nil {
 		h.countMetrics(set)
 	}
+	h.tellMetrics(set)
 	return &meters{set, set.NewCounter("sidegate_hub_puts_failed_total"), set.NewCounter("sidegate_hub_imported_total")}
 }
 
@@ -47,9 +48,22 @@ func (h *Hub) countMetrics(set *metrics.Set) {
 	set.NewGauge("sidegate_hub_books", func() float64 { return float64(h.counter.Books()) })
 	set.NewGauge("sidegate_hub_books_epoch", func() float64 { return float64(h.counter.Epoch()) })
 	stats := &h.counter.Stats
-	for name, n := range map[string]*atomic.Int64{"leases": &stats.Leases, "reports": &stats.Items,
+	counters(set, map[string]*atomic.Int64{"leases": &stats.Leases, "reports": &stats.Items,
 		"reports_refused": &stats.Refused, "books_written": &stats.Written, "book_entries": &stats.Entries,
-		"book_conflicts": &stats.Conflicts, "totals_published": &stats.Totals} {
+		"book_conflicts": &stats.Conflicts, "totals_published": &stats.Totals})
+}
+
+// tellMetrics tell what webhooks are told.
+func (h *Hub) tellMetrics(set *metrics.Set) {
+	set.NewGauge("sidegate_hub_webhook_pending", func() float64 { return float64(h.outbox.Pending()) })
+	stats := &h.outbox.Stats
+	counters(set, map[string]*atomic.Int64{"webhook_events": &stats.Events, "webhook_delivered": &stats.Delivered,
+		"webhook_attempts_failed": &stats.Failed, "webhook_given_up": &stats.GivenUp, "webhook_dropped": &stats.Dropped})
+}
+
+// counters are metrics that only grow.
+func counters(set *metrics.Set, all map[string]*atomic.Int64) {
+	for name, n := range all {
 		set.NewGauge("sidegate_hub_"+name+"_total", func() float64 { return float64(n.Load()) })
 	}
 }

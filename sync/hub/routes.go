@@ -26,6 +26,7 @@ const (
 	writeTokens
 	readFleet
 	writeFleet
+	webhooks // to read them too: their addresses may hold secrets
 )
 
 // may tells whether a scope allows an access.
@@ -93,6 +94,11 @@ func (h *Hub) routes() []route {
 		{"PUT /v1/tokens/{id}", writeTokens, h.putToken, ""},
 		{"GET /v1/tokens/{id}", readTokens, h.getToken, ""},
 		{"DELETE /v1/tokens/{id}", writeTokens, h.deleteToken, ""},
+		{"GET /v1/webhooks", webhooks, h.listWebhooks, ""},
+		{"PUT /v1/webhooks/{id}", webhooks, h.putWebhook, ""},
+		{"GET /v1/webhooks/{id}", webhooks, h.getWebhook, ""},
+		{"DELETE /v1/webhooks/{id}", webhooks, h.deleteWebhook, ""},
+		{"POST /v1/webhooks/{id}/test", webhooks, h.testWebhook, ""},
 	}
 }
 

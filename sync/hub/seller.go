@@ -77,7 +77,7 @@ func offerOf(held *checker.Held, grants []ledger.Grant, basis uint64, now int64)
 	o.Counted = true
 	o.Rule = ledger.RuleOf(&t)
 	o.Terms = ledger.Terms{Limit: min(t.Limit, ledger.MaxUnits), Overdraft: min(t.Overdraft, ledger.MaxUnits),
-		Rollover: t.Rollover, Soft: t.Soft, Since: t.Since, Until: t.Until, Basis: basis}
+		Rollover: t.Rollover, Soft: t.Soft, Since: t.Since, Until: t.Until, Warn: t.Warn, Basis: basis}
 	if t.Unlimited {
 		o.Terms.Limit, o.Terms.Overdraft = ledger.MaxUnits, 0
 	}

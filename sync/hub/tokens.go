@@ -36,21 +36,12 @@ type tokenAsk struct {
 // readToken reads the body. The error is catalog.Faults.
 func readToken(n catalog.Node) (tokenAsk, error) {
 	var t tokenAsk
-	if n.Kind != catalog.Map {
-		return t, catalog.Faults{{Problem: "it must be a mapping", Remedy: `such as {"scopes": ["provision"]}`}}
+	if err := readFields(n, `{"scopes": ["provision"]}`, t.field); err != nil {
+		return t, err
 	}
-	var faults catalog.Faults
-	for _, f := range n.Fields {
-		if err := t.field(f.Key, f.Value); err != nil {
-			faults = append(faults, faultOf(f, err))
-		}
-	}
-	if len(t.Scopes) == 0 && len(faults) == 0 {
-		faults = append(faults, catalog.Fault{Path: "scopes", Problem: "it is missing",
-			Remedy: "one or more of " + strings.Join(scopes(), ", ")})
-	}
-	if len(faults) > 0 {
-		return t, faults
+	if len(t.Scopes) == 0 {
+		return t, catalog.Faults{{Path: "scopes", Problem: "it is missing",
+			Remedy: "one or more of " + strings.Join(scopes(), ", ")}}
 	}
 	return t, nil
 }
@@ -155,47 +146,28 @@ func noToken(id string) *problem {
 
 // changeToken writes what becomes of a token; nil: it is deleted.
 func (h *Hub) changeToken(c *call, id string, decide func(old *token) (*token, error), secret func() string) error {
-	cmd, err := c.command()
-	if err != nil {
-		return err
-	}
-	ctx := c.r.Context()
-	e, exists, err := get(ctx, h.books, tokenKey(id))
-	if err != nil {
-		return err
-	}
-	if rev, ok, err := cmd.done(e.Recent); err != nil {
-		return err
-	} else if ok {
-		return c.wroteToken(id, rev, "")
-	}
-	if err := c.precondition(liveRev(e)); err != nil {
-		return err
-	}
-	var old *token
-	if exists {
-		t, err := decodeToken(e.Value)
-		if err != nil {
-			return err
+	w, err := h.changeBook(c, tokenKey(id), func(e replica.Entry, exists bool) ([]replica.Put, error) {
+		var old *token
+		if exists {
+			t, err := decodeToken(e.Value)
+			if err != nil {
+				return nil, err
+			}
+			old = &t
 		}
-		old = &t
-	}
-	next, err := decide(old)
+		next, err := decide(old)
+		if err != nil {
+			return nil, err
+		}
+		return h.tokenPuts(id, liveRev(e), old, next)
+	})
 	if err != nil {
 		return err
 	}
-	puts, err := h.tokenPuts(id, liveRev(e), old, next)
-	if err != nil {
-		return err
+	if w.again {
+		return c.wroteToken(id, w.rev, "")
 	}
-	rev, err := h.books.Put(ctx, cmd.id, puts...)
-	if err == nil {
-		err = h.keys.wait(ctx, rev)
-	}
-	if err != nil {
-		return logFault(err)
-	}
-	return c.wroteToken(id, rev, secret())
+	return c.wroteToken(id, w.rev, secret())
 }
 
 func (c *call) wroteToken(id string, rev uint64, secret string) error {

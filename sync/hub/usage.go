@@ -75,12 +75,7 @@ func (h *Hub) getUsage(c *call) error {
 
 func usageOf(u counting.Used) usageDoc {
 	out := usageDoc{Feature: u.Feature, Used: u.Used, Overage: u.Overage, InDoubt: u.Doubt}
-	if u.Span.End != ledger.Forever {
-		out.End = moment(u.Span.End)
-	}
-	if u.Span.Start > 0 {
-		out.Start = moment(u.Span.Start)
-	}
+	out.Start, out.End = bounds(u.Span)
 	if out.Unlimited = u.Limit >= ledger.MaxUnits; !out.Unlimited {
 		out.Limit = &u.Limit
 	}

@@ -26,6 +26,7 @@ type Options struct {
 	Books  replica.Log
 	Totals replica.Log // nil: nobody is told totals
 	Seller Seller
+	Herald Herald // nil: nobody hears of anything
 	Now    func() time.Time
 	Log    *slog.Logger // nil: silent
 	Lanes  int          // books are written by so many at the same time; 0: 2

@@ -11,6 +11,8 @@
 //   - Terms of older documents never replace those of newer ones, and no book is begun by terms that a newer document
 //     had replaced when it was written; see Lower.
 //   - What a book folds away is in the history in the same entry.
+//   - What comes about in a book is written for those who want to hear of it in the same entry, so that it is told once
+//     whichever hub dies, and whether or not anybody wants to.
 //   - A report that changes nothing is not written.
 //   - Totals are made from books alone, and can be made again.
 //

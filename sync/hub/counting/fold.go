@@ -27,6 +27,7 @@ type ledgerBook struct {
 	customer, feature string
 	begins            bool // there was none
 	sure              bool // as page.sure
+	rev               uint64
 	now               int64
 	offer             Offer
 }
@@ -34,7 +35,7 @@ type ledgerBook struct {
 // A result is what becomes of a book.
 type result struct {
 	task   *task
-	puts   []replica.Put // the book's first, then what it folds away; none: nothing changes
+	puts   []replica.Put // the book's first, then what it folds away, then what is told; none: nothing changes
 	size   int
 	begins bool
 	before uint64 // revision that the book was at
@@ -52,11 +53,15 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		return r, nil
 	}
 	c.era.prepare(b.Book, b.now)
+	turn := b.Turn
 	b.refresh()
 	for _, e := range t.errands {
 		e.do(b)
 	}
-	before := b.heard(t.pieces)
+	if b.Turn != turn {
+		b.Rearm(b.now)
+	}
+	ended, before := b.ended(t.pieces), b.heard(t.pieces)
 	t.short = false
 	for _, p := range t.pieces {
 		if err := c.take(ctx, b, p); err != nil {
@@ -64,9 +69,12 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		}
 	}
 	b.unhear(before)
+	notices := b.adjusted(ended)
 	gone := b.FoldAway(b.now)
 	b.dropFenced(c.fleet)
-	t.tell(b)
+	totals := b.Totals(b.now)
+	notices = append(notices, b.reached(&totals)...)
+	t.tell(b, &totals)
 	value := ledger.AppendBook(make([]byte, 0, len(at.value)+128), b.Book)
 	if !b.begins && string(value) == at.value {
 		return r, nil
@@ -80,6 +88,8 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		}
 		r.puts = append(r.puts, puts...)
 	}
+	puts, size := c.heralded(notices)
+	r.puts, r.size = append(r.puts, puts...), r.size+size
 	return r, nil
 }
 
@@ -101,7 +111,7 @@ func (c *Counter) open(key string, at page) (*ledgerBook, error) {
 		return nil, fmt.Errorf("document %q is no book", key)
 	}
 	b := &ledgerBook{Book: &ledger.Book{}, customer: customer, feature: feature, begins: at.rev == 0,
-		sure: at.sure, now: c.now()}
+		sure: at.sure, rev: at.rev, now: c.now()}
 	b.offer = c.o.Seller.Offer(customer, feature, b.now)
 	if b.begins {
 		return b, nil
@@ -182,14 +192,10 @@ func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 }
 
 // tell completes the answers with what the book has in the end.
-func (t *task) tell(b *ledgerBook) {
-	if len(t.pieces) == 0 {
-		return
-	}
-	totals := b.Totals(b.now)
+func (t *task) tell(b *ledgerBook, totals *ledger.Totals) {
 	for _, p := range t.pieces {
 		a, id := &p.job.answers[p.at], p.job.lease.Holder
-		own := totals
+		own := *totals
 		own.Shares = nil
 		if _, out := totals.Others(id); out > 0 && p.wants() && a.Award.Span == totals.Span {
 			t.short = true

@@ -1,0 +1,42 @@
+package hub
+
+import "github.com/sidegate/sidegate/replica"
+
+// A bookWrite is one that the books have.
+type bookWrite struct {
+	rev   uint64
+	again bool // it was done before, by a request with the same key
+}
+
+// changeBook writes what becomes of a document of the books by one request, and waits until this hub knows it. decide
+// is given the document; it may be deleted, or not exist. The body must have been read.
+func (h *Hub) changeBook(c *call, key string, decide func(e replica.Entry, exists bool) ([]replica.Put, error),
+) (bookWrite, error) {
+	cmd, err := c.command()
+	if err != nil {
+		return bookWrite{}, err
+	}
+	ctx := c.r.Context()
+	e, exists, err := get(ctx, h.books, key)
+	if err != nil {
+		return bookWrite{}, err
+	}
+	if rev, ok, err := cmd.done(e.Recent); ok || err != nil {
+		return bookWrite{rev, true}, err
+	}
+	if err := c.precondition(liveRev(e)); err != nil {
+		return bookWrite{}, err
+	}
+	puts, err := decide(e, exists)
+	if err != nil {
+		return bookWrite{}, err
+	}
+	rev, err := h.books.Put(ctx, cmd.id, puts...)
+	if err == nil {
+		err = h.keys.wait(ctx, rev)
+	}
+	if err != nil {
+		return bookWrite{}, logFault(err)
+	}
+	return bookWrite{rev, false}, nil
+}
