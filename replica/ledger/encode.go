@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sidegate/sidegate/checker"
 )
 
-// Versions of the encodings, in their first byte.
+// Versions of the encodings, in their first byte: the newest that there is. What an older one can say is written by
+// that one, so that programs of before read it.
 const (
 	bookVersion    = 2 // since 2: Retired
 	accountVersion = 1
@@ -26,7 +28,13 @@ var (
 )
 
 // AppendBook appends the encoding of a book to dst.
-func AppendBook(dst []byte, b *Book) []byte { return write(dst, bookVersion, b, (*codec).book) }
+func AppendBook(dst []byte, b *Book) []byte {
+	version := byte(1)
+	if slices.ContainsFunc(b.Holders, func(h Holder) bool { return h.Trust == Retired }) {
+		version = bookVersion
+	}
+	return write(dst, version, b, (*codec).book)
+}
 
 // DecodeBook reads a book.
 func DecodeBook(data []byte) (*Book, error) { return read(data, bookVersion, (*codec).book) }

@@ -78,7 +78,7 @@ func holderBugs() []bug {
 		{"a raise is not for periods that have begun", g, "a.Standing.From = max(a.Standing.From, w.Standing.From)", ""},
 		{"a raise leaves no period in between without rights", g, "a.bridge(w.Span, w.Standing.From)", ""},
 		{"a report tells what was forgotten", g, ", Forgot: a.Forgot}", ", Forgot: -1}"},
-		{"a forgotten period is not opened", f, "if s.Start <= a.Forgot {\n\t\treturn\n", "if false {\n\t\treturn\n"},
+		{"a forgotten period is not opened", f, "if s.Start <= a.Forgot || len(a.Calendar)", "if len(a.Calendar)"},
 		{"what stands is not spent in two calendars", f, "e.Span.Start < s.End && s.Start < e.Span.End {",
 			"e.Span.Start == s.Start {"},
 		{"a right is void when its period ends", f, "|| now >= e.Span.End {", "{"},

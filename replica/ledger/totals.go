@@ -127,7 +127,13 @@ func (p *Period) Usage(now int64) Usage {
 }
 
 // AppendTotals appends the encoding of totals to dst.
-func AppendTotals(dst []byte, t *Totals) []byte { return write(dst, totalsVersion, t, (*codec).totals) }
+func AppendTotals(dst []byte, t *Totals) []byte {
+	version := byte(1)
+	if t.Short {
+		version = totalsVersion
+	}
+	return write(dst, version, t, (*codec).totals)
+}
 
 // DecodeTotals reads totals.
 func DecodeTotals(data []byte) (*Totals, error) { return read(data, totalsVersion, (*codec).totals) }
