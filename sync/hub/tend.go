@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/hub/counting"
 )
 
@@ -48,6 +49,7 @@ type tending struct {
 	since  time.Time                    // when it was first seen
 	swept  time.Time                    // when all books were last held against the documents
 	looked time.Time                    // when silent holders were last looked for
+	silent []ledger.HolderID            // who was silent then
 	under  uint64                       // revision of the catalogue then
 	ahead  map[counting.Ahead]time.Time // books that were ahead of the documents then, and since when
 }
@@ -77,10 +79,11 @@ func (h *Hub) tendBooks(ctx context.Context, t *tending) error {
 	}
 	err := h.counter.Mend(ctx)
 	if now := h.now(); now.Sub(t.looked) >= retireEvery {
-		if failed := h.counter.Retire(ctx); failed != nil {
+		silent, failed := h.counter.Retire(ctx, t.silent)
+		if failed != nil {
 			return errors.Join(err, failed)
 		}
-		t.looked = now
+		t.looked, t.silent = now, silent
 	}
 	v, _ := h.shelf.load()
 	if now := h.now(); now.Sub(t.swept) < sweepEvery && now.After(t.swept) && t.under == v.catRev {

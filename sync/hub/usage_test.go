@@ -204,7 +204,12 @@ func TestASilentHolderIsRetiredAndHoldsBackNothing(t *testing.T) {
 		b.at(month + "-20T00:00:00Z")
 		y.ask("acme", "calls", 10)
 	}
-	until(t, "it is retired", func() bool { return len(fleet("")) == 1 })
+	until(t, "it is retired", func() bool {
+		b.clock.Add(3_600_001) // for another look
+		<-time.After(50 * time.Millisecond)
+		y.ask("acme", "calls", 10)
+		return len(fleet("")) == 1
+	})
 	if all := fleet("?retired=true"); len(all) != 2 || !slices.ContainsFunc(all, func(h any) bool {
 		return h.(map[string]any)["trust"] == "retired"
 	}) {
@@ -224,6 +229,22 @@ func TestASilentHolderIsRetiredAndHoldsBackNothing(t *testing.T) {
 	if r := x.send(x.item("acme", "calls", 70)); r.Code != ledger.CodeRetired {
 		t.Errorf("got %q, want retired", r.Code)
 	}
+}
+
+func TestAHolderThatIsHeardOfBetweenTwoLooksIsNotRetired(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	x, y := b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 0)
+	y.ask("acme", "calls", 0)
+	b.at("2028-01-01T00:00:00Z") // the hub's clock jumps, or it was away
+	until(t, "they are retired who say nothing", func() bool {
+		<-time.After(50 * time.Millisecond)
+		if r := x.send(x.item("acme", "calls", 0)); r.Code != "" {
+			t.Fatalf("got %q", r.Code)
+		}
+		b.clock.Add(3_600_001)
+		return len(b.ok("GET /v1/fleet", "")["holders"].([]any)) == 1
+	})
 }
 
 func TestADestroyedHoldersRightsAreFreeAgain(t *testing.T) {

@@ -3,6 +3,7 @@ package counting
 import (
 	"context"
 	"encoding/hex"
+	"maps"
 	"slices"
 
 	"github.com/sidegate/sidegate/replica"
@@ -127,18 +128,36 @@ func (c *Counter) Mend(ctx context.Context) error {
 // could be spent; and for how long periods must have ended before what it held of them is given up.
 const retireAfter = 30 * day
 
-// Retire ends listening to holders that have been silent for long. Without it every container that ever counted would
-// stay in the books, and keep their periods from being folded away. One that comes back goes on under another name.
-func (c *Counter) Retire(ctx context.Context) error {
+// Retire ends listening to holders that have been silent for long, and were so at an earlier look too: a hub whose clock
+// jumps, or that was away, hears of those that live before it looks again. Without it every container that ever counted
+// would stay in the books, and keep their periods from being folded away. It answers who is silent now.
+func (c *Counter) Retire(ctx context.Context, before []ledger.HolderID) ([]ledger.HolderID, error) {
 	since := c.now() - retireAfter
-	silent := map[ledger.HolderID]string{}
+	silent, err := c.silent(since)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range silent {
+		if !slices.Contains(before, id) {
+			continue
+		}
+		if err := c.retire(ctx, id, since); err != nil {
+			return nil, err
+		}
+	}
+	return silent, nil // Mend does the rest
+}
+
+// silent are the holders that have been silent since a time, and hold nothing that could be spent.
+func (c *Counter) silent(since int64) ([]ledger.HolderID, error) {
+	silent := map[ledger.HolderID]bool{}
 	for _, m := range c.fleet.all() {
 		if m.doc.Fence == "" && max(m.heard, m.doc.Seen) < since {
-			silent[m.doc.ID] = Retired
+			silent[m.doc.ID] = true
 		}
 	}
 	if len(silent) == 0 {
-		return nil
+		return nil, nil
 	}
 	err := c.shelf.each(replica.KindLedger+"/", func(t title) error {
 		b, err := ledger.DecodeBook([]byte(t.value))
@@ -152,15 +171,7 @@ func (c *Counter) Retire(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for id := range silent {
-		if err := c.retire(ctx, id, since); err != nil {
-			return err
-		}
-	}
-	return nil // Mend does the rest
+	return slices.Collect(maps.Keys(silent)), err
 }
 
 // retire writes down that a holder is not listened to any more, unless it was heard of meanwhile.
