@@ -128,7 +128,7 @@ func (c *Counter) Mend(ctx context.Context) error {
 // could be spent; and for how long periods must have ended before what it held of them is given up.
 const retireAfter = 30 * day
 
-// Retire ends listening to holders that have been silent for long, and were so at an earlier look too: a hub whose clock
+// Retire ends listening to holders that have been silent for long, and were at an earlier look too: a hub whose clock
 // jumps, or that was away, hears of those that live before it looks again. Without it every container that ever counted
 // would stay in the books, and keep their periods from being folded away. It answers who is silent now.
 func (c *Counter) Retire(ctx context.Context, before []ledger.HolderID) ([]ledger.HolderID, error) {
