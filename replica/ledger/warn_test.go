@@ -106,9 +106,11 @@ func TestRightsThatAreHeldReachNoMark(t *testing.T) {
 	sc, x := scene{t, hard(10)}, NewAccount()
 	sc.b.Terms.Warn = []int64{50}
 	sc.ask(ann, &x, Ask{Target: 10}, 1)
+	x.Consume(x.Span(hourly, 1), 4, 1)
+	sc.ask(ann, &x, Ask{Target: 10}, 1)
 	totals := sc.b.Totals(1)
 	if got := spelled(sc.b.Warn(&totals)); got != "" {
-		t.Errorf("got %q, want nothing: nothing was used", got)
+		t.Errorf("got %q, want nothing: only 4 of 10 were used", got)
 	}
 }
 

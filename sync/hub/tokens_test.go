@@ -42,6 +42,9 @@ func TestScopesOpenWhatTheyAreFor(t *testing.T) {
 		"GET /v1/tokens/first":                               "admin support",
 		"PUT /v1/tokens/first":                               "admin",
 		"DELETE /v1/tokens/none":                             "admin",
+		"GET /v1/webhooks":                                   "admin",
+		"PUT /v1/webhooks/none":                              "admin",
+		"POST /v1/webhooks/none/test":                        "admin",
 	} {
 		for scope, b := range who {
 			r := b.call(request, "{")

@@ -184,6 +184,15 @@ func TestWhileTheLogIsReadAnewWebhooksStayKnown(t *testing.T) {
 	if got := p.surplus(); len(got) != 1 || got[0].events != 1 {
 		t.Errorf("got %v, want the event dropped: the log has no such webhook", got)
 	}
+	p.Apply(replica.Entry{Key: eventKey("bell", e.ID), Rev: 10}) // it was
+	p.Apply(replica.Entry{Key: eventKey("later", e.ID), Rev: 11, Value: hook("later", "").Value})
+	if got := p.surplus(); len(got) != 0 {
+		t.Errorf("got %v, want nothing dropped while the tail is torn: its webhook may follow", got)
+	}
+	p.Published(11)
+	if got := p.surplus(); len(got) != 1 || got[0].webhook != "later" {
+		t.Errorf("got %v, want the event dropped now", got)
+	}
 }
 
 func TestAttemptsComeAfterTheTimesThatWereSaid(t *testing.T) {
