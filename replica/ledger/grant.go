@@ -169,12 +169,7 @@ func (b *Book) grantLive(g *Grant) int64 {
 // stand gives standing rights on the allowance of periods to come. All holders' together stay within the limit.
 func (b *Book) stand(a Ask, open *Period, now int64) {
 	until := min(a.Until, b.Terms.Until)
-	from := open.End
-	for i := range b.Periods {
-		if p := &b.Periods[i]; p.Start < until { // what has begun has lines of its own
-			from = max(from, p.End)
-		}
-	}
+	from := b.begun(open, max(until, b.Holder(a.Holder).Standing.Until))
 	if a.Standing == 0 || until <= from {
 		return
 	}
@@ -203,6 +198,18 @@ func (b *Book) stand(a Ask, open *Period, now int64) {
 	}
 	s.Granted += more
 	s.From, s.Until = from, max(s.Until, until)
+}
+
+// begun is when what was opened of the periods that begin before a time ends: those have lines of their own. One far
+// ahead, which a clock that was wrong has opened, is no reason to wait for it.
+func (b *Book) begun(open *Period, until int64) int64 {
+	end := open.End
+	for i := range b.Periods {
+		if p := &b.Periods[i]; p.Start < until {
+			end = max(end, p.End)
+		}
+	}
+	return end
 }
 
 // most is the most that a holder may have in any period that begins at from or later.

@@ -98,3 +98,27 @@ func TestARaiseLeavesNoPeriodInBetweenWithoutRights(t *testing.T) {
 		sc.want(name+", later", x.Free(Span{3 * hour, 4 * hour}, hour+7), 5)
 	}
 }
+
+func TestAPeriodFarAheadDoesNotKeepRightsFromStanding(t *testing.T) {
+	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
+	far := Span{900 * hour, 901 * hour}
+	y.Count(far, 3) // by a clock that was wrong
+	sc.ask(bob, &y, Ask{}, 5)
+	sc.ask(ann, &x, Ask{Standing: 2, Until: 9 * hour}, 5)
+	sc.want("in the next period", x.Standing.of(hour), 2)
+	sc.ask(ann, &x, Ask{Standing: 2, Until: 950 * hour}, 6)
+	sc.ask(ann, &x, Ask{Standing: 5, Until: 12 * hour}, 7)
+	x.Open(far)
+	sc.want("in the one far ahead, at most what the book has", x.Free(far, 900*hour), sc.b.period(far.Start).live(Source{}))
+}
+
+func TestWhatIsLeftOfAForgottenPeriodHasNoRightsOfItsOwn(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.ask(ann, &x, Ask{Standing: 2, Until: 99 * hour}, 5)
+	x.Forgot = 5 * hour
+	s := x.Span(hourly, 5*hour+7) // the clock was set back
+	x.Open(s)
+	sc.want("of an hour that was forgotten", x.Free(s, 5*hour+7), 0)
+	x.Open(x.Span(hourly, 6*hour+7))
+	sc.want("of the next", x.Free(x.Span(hourly, 6*hour+7), 6*hour+7), 2)
+}
