@@ -77,6 +77,9 @@ func (b *Book) mayGrant(a Ask, now int64) (Span, *Refusal) {
 	if span.Start != a.Period {
 		return Span{}, refuse(CodeUnknown, "the open period begins at %d, not at %d", span.Start, a.Period)
 	}
+	if span.Start <= h.Forgot { // it would not take them, and could never give them back
+		return Span{}, refuse(CodeUnknown, "this holder has forgotten the period that begins at %d", span.Start)
+	}
 	if max(now, span.Start) >= b.Terms.Until {
 		return Span{}, refuse(CodeUnknown, "the terms are not known for that time")
 	}

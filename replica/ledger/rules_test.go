@@ -252,3 +252,14 @@ func TestOnlyOldPeriodsOfWhichAllIsToldAreFoldedAway(t *testing.T) {
 	sc.want("told", int64(len(sc.b.FoldAway(9*hour))), 1)
 	sc.want("kept", int64(len(sc.b.Periods)), 2)
 }
+
+func TestNothingIsGrantedInAPeriodThatTheHolderHasForgotten(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.ask(ann, &x, Ask{Target: 4}, 5)
+	late := Ask{Holder: ann, Target: 7} // on its way, while the holder's clock is ahead and it has forgotten the hour
+	sc.b.Fold(Report{Holder: ann, Forgot: 0}, 6)
+	if _, no := sc.b.Grant(late, 7); code(no) != CodeUnknown {
+		t.Errorf("got %s", code(no))
+	}
+	sc.want("for others", sc.left(8), 10)
+}
