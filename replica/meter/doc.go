@@ -11,7 +11,21 @@
 //   - An idempotency key is in the vault together with the units that it stands for.
 //   - The hub is told only what is in the vault.
 //   - A hard limit needs no hub while rights are held, and is never exceeded for want of one.
-//   - Time does not go back while the process lives.
+//   - What cannot be undone (void rights given back, periods forgotten) is done by a time that a hub has told as well.
+//
+// # Time
+//
+// A Clock follows the machine's, which may be wrong. What a limit allows is safe whatever it shows: every right and
+// every unit belongs to a period by name. What a wrong clock can cost:
+//   - Set forward, once a hub has told the time: nothing. The time stays within ten minutes of the hub's.
+//   - Set forward before a hub has told: hard limits have no rights, soft use is counted in the period that the clock
+//     shows, and idempotency keys are forgotten when they are a day old by it. Set right again, it goes on as before.
+//   - Set back by more than a minute: time goes back too. Rights that were given back stay so, and a period that was
+//     forgotten gives no rights again; the hub grants nothing of a period that is over by its own clock.
+//   - A hub's clock that is wrong: it grants by it, so holders are short of rights until it is right. If it was ahead,
+//     and the holder's too, so that the holder forgot the open period, the holder goes on under another name.
+//   - A process that was suspended goes on; what ended meanwhile has ended. On a machine that slept the time may be
+//     behind by as long as it slept, until a hub tells it.
 //
 // # Concurrency
 //

@@ -181,7 +181,12 @@ func (s *stand) open(v *tin) (m *Meter, stop func()) { return s.openWith(v, NewC
 
 func (s *stand) openWith(v *tin, c *Clock) (m *Meter, stop func()) {
 	s.Helper()
-	m, err := New(Options{Vault: v, Hub: s.desk, Clock: c})
+	return s.openOn(Options{Vault: v, Hub: s.desk, Clock: c})
+}
+
+func (s *stand) openOn(o Options) (m *Meter, stop func()) {
+	s.Helper()
+	m, err := New(o)
 	if err != nil {
 		s.Fatal(err)
 	}
