@@ -97,13 +97,14 @@ func (c *Consumption) text(out *printer) {
 	us := func(of []Traffic, by func(Traffic) float64) time.Duration {
 		return time.Duration(median(of, by)).Round(time.Microsecond)
 	}
-	out.line("\n%-18s %-24s %9s %7s %9s %9s %7s %9s %9s %9s %9s %9s", "POST /v1/consume", "beside", "customers", "callers",
-		"consume/s", "beside/s", "ratio", "p50", "beside", "p50 ratio", "p99", "beside")
+	out.line("\n%-18s %-24s %9s %7s %9s %9s %7s %8s %8s %9s %9s %9s %9s %9s", "POST /v1/consume", "beside",
+		"customers", "callers", "consume/s", "beside/s", "ratio", "CPU us", "beside", "p50", "beside", "p50 ratio", "p99", "beside")
 	for i := range c.Beside {
 		b := &c.Beside[i]
-		out.line("%-18s %-24s %9d %7d %9.0f %9.0f %7.3f %9v %9v %9.2f %9v %9v", b.Name, b.Other, b.Customers, b.Callers,
-			median(b.Ours, Traffic.Rate), median(b.Others, Traffic.Rate), b.Ratio, us(b.Ours, Traffic.p50),
-			us(b.Others, Traffic.p50), b.P50Ratio, us(b.Ours, Traffic.p99), us(b.Others, Traffic.p99))
+		out.line("%-18s %-24s %9d %7d %9.0f %9.0f %7.3f %8.2f %8.2f %9v %9v %9.2f %9v %9v",
+			b.Name, b.Other, b.Customers, b.Callers,
+			median(b.Ours, Traffic.Rate), median(b.Others, Traffic.Rate), b.Ratio, b.CPU, b.OtherCPU,
+			us(b.Ours, Traffic.p50), us(b.Others, Traffic.p50), b.P50Ratio, us(b.Ours, Traffic.p99), us(b.Others, Traffic.p99))
 		b.faults(out)
 	}
 	out.line("Redis: %s", c.Redis)
