@@ -2,8 +2,8 @@
 //
 // It starts a hub and a sidecar from the program it is part of, loads a synthetic world, and drives them beside a
 // floor: for checks a fasthttp server that answers a fixed body of the same size, for consumption checks of the same
-// sidecar, a plain sync of the same disk and, if there is one, Redis. It does not judge; it prints what it measured, the
-// floor in the same run, and the machine.
+// sidecar, a plain sync of the same disk and, if there is one, Redis. It does not judge; it prints what it measured,
+// the floor in the same run, and the machine.
 //
 // # Invariants
 //   - Floor and product are measured in turns within one run, under the same load, writers and pinning.
