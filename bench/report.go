@@ -28,11 +28,15 @@ type Machine struct {
 	Cores int    `json:"cores"`
 	Go    string `json:"go"`
 	OS    string `json:"os"`
+	Load  string `json:"load"` // averages of 1, 5 and 15 minutes before the run; empty: not known
 }
 
 // ThisMachine describes the machine that the program runs on.
 func ThisMachine() Machine {
 	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH}
+	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load = strings.Join(strings.Fields(string(data))[:3], " ")
+	}
 	data, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return m
@@ -56,8 +60,8 @@ func (r Report) JSON(w io.Writer) error {
 // Text writes the report for people.
 func (r Report) Text(w io.Writer) error {
 	out := printer{w: w}
-	out.line("%s\n%s, %d cores, %s, %s, %s\n", r.Command, r.Machine.CPU, r.Machine.Cores, r.Machine.Go, r.Machine.OS,
-		r.When.Format(time.RFC3339))
+	out.line("%s\n%s, %d cores, %s, %s, load %s, %s\n", r.Command, r.Machine.CPU, r.Machine.Cores, r.Machine.Go,
+		r.Machine.OS, r.Machine.Load, r.When.Format(time.RFC3339))
 	if len(r.Throughput) > 0 {
 		out.line("%-28s %10s %10s %7s %9s %9s %7s %8s %8s %7s", "8 connections, one core", "req/s", "floor", "ratio",
 			"p99", "floor", "ratio", "CPU us", "floor", "ratio")
@@ -97,13 +101,15 @@ func (c *Consumption) text(out *printer) {
 	us := func(of []Traffic, by func(Traffic) float64) time.Duration {
 		return time.Duration(median(of, by)).Round(time.Microsecond)
 	}
-	out.line("\n%-18s %-24s %9s %7s %9s %9s %7s %9s %9s %9s %9s %9s", "POST /v1/consume", "beside", "customers", "callers",
-		"consume/s", "beside/s", "ratio", "p50", "beside", "p50 ratio", "p99", "beside")
+	out.line("\n%-18s %-24s %9s %7s %9s %9s %7s %8s %8s %9s %9s %9s %9s %9s", "POST /v1/consume", "beside",
+		"customers", "callers", "consume/s", "beside/s", "ratio", "CPU us", "beside", "p50", "beside", "p50 ratio",
+		"p99", "beside")
 	for i := range c.Beside {
 		b := &c.Beside[i]
-		out.line("%-18s %-24s %9d %7d %9.0f %9.0f %7.3f %9v %9v %9.2f %9v %9v", b.Name, b.Other, b.Customers, b.Callers,
-			median(b.Ours, Traffic.Rate), median(b.Others, Traffic.Rate), b.Ratio, us(b.Ours, Traffic.p50),
-			us(b.Others, Traffic.p50), b.P50Ratio, us(b.Ours, Traffic.p99), us(b.Others, Traffic.p99))
+		out.line("%-18s %-24s %9d %7d %9.0f %9.0f %7.3f %8.2f %8.2f %9v %9v %9.2f %9v %9v",
+			b.Name, b.Other, b.Customers, b.Callers,
+			median(b.Ours, Traffic.Rate), median(b.Others, Traffic.Rate), b.Ratio, b.CPU, b.OtherCPU,
+			us(b.Ours, Traffic.p50), us(b.Others, Traffic.p50), b.P50Ratio, us(b.Ours, Traffic.p99), us(b.Others, Traffic.p99))
 		b.faults(out)
 	}
 	out.line("Redis: %s", c.Redis)

@@ -39,6 +39,8 @@ type Beside struct {
 	Ratio     float64   `json:"throughput_ratio"`
 	P50Ratio  float64   `json:"p50_ratio"`
 	P99Ratio  float64   `json:"p99_ratio"`
+	CPU       float64   `json:"cpu_us"` // our server's processor time per request, microseconds, median
+	OtherCPU  float64   `json:"other_cpu_us"`
 	Cold      int       `json:"cold_denials"` // before the first round, while no rights were held yet
 }
 
@@ -63,7 +65,14 @@ func consumerCounts() []int { return []int{1, 64, consumers} }
 // A contest is two kinds of traffic that are measured in turns.
 type contest struct {
 	Beside
-	ours, others func(ctx context.Context, d time.Duration) (Traffic, error)
+	ours, others         side
+	ourCosts, otherCosts []float64 // microseconds a request, in each round
+}
+
+// A side is one of the two.
+type side struct {
+	drive func(ctx context.Context, d time.Duration) (Traffic, error)
+	at    *process // that serves it; nil: none
 }
 
 // Run measures throughput and one caller first, then visibility on sidecars that start afresh.
@@ -133,8 +142,10 @@ func (s Usage) compete(ctx context.Context, out *Consumption) error {
 	defer peers.close()
 	out.Redis = peers.version
 	for _, r := range peers.servers {
-		all = append(all, &contest{Beside{Name: "exact", Other: r.name, Customers: usageCallers, Callers: usageCallers},
-			consume(p, exactFeature, usageCallers).drive, r.load(usageCallers).drive})
+		all = append(all, &contest{
+			Beside: Beside{Name: "exact", Other: r.name, Customers: usageCallers, Callers: usageCallers},
+			ours:   side{consume(p, exactFeature, usageCallers).drive, p.sidecar},
+			others: side{r.load(usageCallers).drive, r.process}})
 	}
 	all = append(all, oneCaller(p))
 	for round := -1; round < s.Rounds; round++ {
@@ -157,8 +168,9 @@ func (s Usage) besideChecks(p *plant) []*contest {
 	for _, of := range []struct{ name, feature string }{{"exact", exactFeature}, {"chunked", chunkedFeature}} {
 		for _, n := range consumerCounts() {
 			check := asking(p, "/v1/check", of.feature, n)
-			all = append(all, &contest{Beside{Name: of.name, Other: "POST /v1/check", Customers: n, Callers: usageCallers},
-				consume(p, of.feature, n).drive, check.drive})
+			all = append(all, &contest{
+				Beside: Beside{Name: of.name, Other: "POST /v1/check", Customers: n, Callers: usageCallers},
+				ours:   side{consume(p, of.feature, n).drive, p.sidecar}, others: side{check.drive, p.sidecar}})
 		}
 	}
 	return all
@@ -190,8 +202,8 @@ func oneCaller(p *plant) *contest {
 	one := consume(p, exactFeature, 1)
 	one.Connections = 1
 	disk := disk{filepath.Join(p.dir, "sidecar", "plain")}
-	return &contest{Beside{Name: "exact", Other: "append 4 KiB, fdatasync", Customers: 1, Callers: 1}, one.drive,
-		disk.append}
+	return &contest{Beside: Beside{Name: "exact", Other: "append 4 KiB, fdatasync", Customers: 1, Callers: 1},
+		ours: side{one.drive, p.sidecar}, others: side{drive: disk.append}}
 }
 
 // drive runs the load for a time.
@@ -203,15 +215,15 @@ func (l Load) drive(ctx context.Context, d time.Duration) (Traffic, error) {
 // round measures both, ours first. Round -1 is not kept.
 func (c *contest) round(ctx context.Context, n int, d time.Duration) error {
 	if n < 0 {
-		t, err := c.ours(ctx, warming)
+		t, _, err := c.ours.measure(ctx, warming)
 		c.Cold = t.Errors
 		return err
 	}
-	ours, err := c.ours(ctx, d)
+	ours, cost, err := c.ours.measure(ctx, d)
 	if err != nil {
 		return err
 	}
-	others, err := c.others(ctx, d)
+	others, otherCost, err := c.others.measure(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -219,10 +231,35 @@ func (c *contest) round(ctx context.Context, n int, d time.Duration) error {
 		return errors.New("nothing was answered in a whole round")
 	}
 	c.Ours, c.Others = append(c.Ours, ours), append(c.Others, others)
+	c.ourCosts, c.otherCosts = append(c.ourCosts, cost), append(c.otherCosts, otherCost)
 	return nil
 }
 
+// measure drives a side, and answers what a request costs its process in microseconds.
+func (s side) measure(ctx context.Context, d time.Duration) (Traffic, float64, error) {
+	if s.at == nil {
+		t, err := s.drive(ctx, d)
+		return t, 0, err
+	}
+	before, err := s.at.cpu()
+	if err != nil {
+		return Traffic{}, 0, err
+	}
+	t, err := s.drive(ctx, d)
+	if err != nil {
+		return t, 0, err
+	}
+	after, err := s.at.cpu()
+	return t, float64((after - before).Nanoseconds()) / 1000 / float64(max(1, t.Requests)), err
+}
+
 // judge fills in the medians.
+func (c *contest) judge() {
+	c.Beside.judge()
+	same := func(f float64) float64 { return f }
+	c.CPU, c.OtherCPU = median(c.ourCosts, same), median(c.otherCosts, same)
+}
+
 func (b *Beside) judge() {
 	rounds := make([]int, len(b.Ours))
 	for i := range rounds {

@@ -82,13 +82,13 @@ func TestAContestIsJudgedByTheMedianOfItsRounds(t *testing.T) {
 
 func TestTheRoundBeforeTheFirstIsNotKeptAndItsDenialsAre(t *testing.T) {
 	turns := ""
-	c := contest{ours: func(_ context.Context, d time.Duration) (Traffic, error) {
+	c := contest{ours: side{drive: func(_ context.Context, d time.Duration) (Traffic, error) {
 		turns += "we " + d.String() + " "
 		return Traffic{Requests: 10, Errors: 3, Denied: 3}, nil
-	}, others: func(_ context.Context, d time.Duration) (Traffic, error) {
+	}}, others: side{drive: func(_ context.Context, d time.Duration) (Traffic, error) {
 		turns += "they " + d.String() + " "
 		return Traffic{Requests: 10}, nil
-	}}
+	}}}
 	for round := -1; round < 2; round++ {
 		if err := c.round(t.Context(), round, time.Minute); err != nil {
 			t.Fatal(err)
