@@ -31,6 +31,11 @@ func (a *app) countCommands() []command {
 				long: "What it held counts as used. With destroyed=true it is free again: if the holder was not destroyed\n" +
 					"after all, limits may be exceeded.",
 				example: "  sidegate fleet fence 803c2e016be8ae98a1c8c6040dd42c18"}),
+			a.enrolCommand(),
+			a.hubCall(call{"GET", "/v1/fleet/enrolments", 0, enrolmentsView}, command{use: "enrolments",
+				short: "List whom credentials for NATS were made for"}),
+			a.hubCall(call{"DELETE", "/v1/fleet/enrolments/%s", 1, lines}, command{use: "revoke ID",
+				short: "Let a sidecar into NATS no more, by the id of its enrolment"}),
 		}},
 	}
 }

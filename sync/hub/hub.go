@@ -28,8 +28,10 @@ type Options struct {
 	Bus Bus
 	// Totals is where sidecars are told what all of them together used, one document an entry; nil: they are not.
 	Totals replica.Log
-	Now    func() time.Time
-	Log    *slog.Logger // nil: silent
+	// Enrolment is how sidecars get credentials for NATS.
+	Enrolment Enrolment
+	Now       func() time.Time
+	Log       *slog.Logger // nil: silent
 	// FirstToken becomes the first admin token of empty books; 16 or more visible ASCII characters. Empty: one is
 	// made; see NewToken.
 	FirstToken string
@@ -54,6 +56,7 @@ type Hub struct {
 	metrics *meters
 	shelf   *shelf
 	keys    *keyring
+	roster  *roster
 	tail    *follow.Follower  // of the documents
 	reader  *reader           // of the books
 	counter *counting.Counter // nil: nothing is counted
@@ -81,10 +84,10 @@ func New(o Options) (*Hub, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{opts: o, docs: o.Docs, books: o.Books, now: o.Now, log: o.Log, shelf: newShelf(), keys: newKeyring(),
-		ready: make(chan struct{}), seed: maphash.MakeSeed(), tendEvery: tendEvery}
+		roster: newRoster(), ready: make(chan struct{}), seed: maphash.MakeSeed(), tendEvery: tendEvery}
 	h.tail = follow.New(follow.Options{Log: o.Docs, Watch: h.shelf, Now: o.Now, Logger: o.Log.With("log", "docs")})
 	h.shelf.follower = h.tail
-	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"), watch: []follow.Watcher{h.keys}}
+	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"), watch: []follow.Watcher{h.roster, h.keys}}
 	if o.Bus != nil {
 		var err error
 		if h.counter, err = counting.New(counting.Options{Books: o.Books, Totals: o.Totals, Seller: seller{h}, Now: o.Now,

@@ -42,6 +42,9 @@ func TestScopesOpenWhatTheyAreFor(t *testing.T) {
 		"GET /v1/tokens/first":                               "admin support",
 		"PUT /v1/tokens/first":                               "admin",
 		"DELETE /v1/tokens/none":                             "admin",
+		"POST /v1/fleet/enrol":                               "admin",
+		"GET /v1/fleet/enrolments":                           "admin support",
+		"DELETE /v1/fleet/enrolments/none":                   "admin",
 	} {
 		for scope, b := range who {
 			r := b.call(request, "{")

@@ -302,3 +302,51 @@ func TestAUserSaysWhichGroupsItIsToFollow(t *testing.T) {
 		t.Errorf("of a password: got %v", got)
 	}
 }
+
+func TestAHubAnswersIntoInboxesOnly(t *testing.T) {
+	g := newGate(t, t.TempDir())
+	rev := put(t, g.logs["docs"], document("customer/acme", "a"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	heard := make(chan string, 10)
+	go func() {
+		_ = g.logs["books"].Answer(ctx, wire.LeaseSubject, func(data []byte, reply func([]byte)) {
+			reply([]byte("forged"))
+			heard <- string(data)
+		})
+	}()
+	user, file := g.issue(t, time.Time{})
+	in := g.intrude(t, file)
+	waitFor(t, func() bool {
+		inbox := "_INBOX." + user + ".x"
+		err := errors.Join(in.nc.PublishRequest(wire.LeaseSubject, "sg.docs-1.default.customer.acme", []byte("bad")),
+			in.nc.PublishRequest(wire.LeaseSubject, inbox, []byte("good")), in.nc.Flush())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(heard) > 0
+	})
+	if what := <-heard; what != "good" {
+		t.Errorf("a request with an answer to %s was heard", what)
+	}
+	if e, err := g.logs["docs"].Get(t.Context(), "customer/acme"); err != nil || e.Rev != rev {
+		t.Errorf("the document is at %d, %v", e.Rev, err)
+	}
+}
+
+// TestWhatPermissionsDoNotPrevent holds the one way past them that DESIGN.md admits, so that it is noticed when a later
+// server closes it: an answer of JetStream itself goes wherever the request says, with the server's permissions.
+func TestWhatPermissionsDoNotPrevent(t *testing.T) {
+	g := newGate(t, t.TempDir())
+	put(t, g.logs["docs"], document("customer/acme", "a"))
+	_, file := g.issue(t, time.Time{})
+	in := g.intrude(t, file)
+	err := in.nc.PublishRequest("$JS.API.STREAM.INFO.SIDEGATE_DOCS_1", "sg.docs-1.default.customer.acme", nil)
+	if in.isRefused(t, err) {
+		t.Fatal("the server refuses it: take it out of DESIGN.md")
+	}
+	waitFor(t, func() bool {
+		_, err := g.logs["docs"].Get(t.Context(), "customer/acme")
+		return errors.Is(err, wire.ErrNewer) // damaged, and seen to be: JSON is no document, and cannot be made one
+	})
+}
