@@ -124,11 +124,11 @@ type intruder struct {
 	refused chan error
 }
 
-func (g *gate) intrude(t *testing.T, file string) *intruder {
+func intrude(t *testing.T, url, file string) *intruder {
 	t.Helper()
 	in := &intruder{refused: make(chan error, 10)}
 	var err error
-	in.nc, err = nats.Connect(g.server.URL(), nats.UserCredentials(file), nats.NoReconnect(),
+	in.nc, err = nats.Connect(url, nats.UserCredentials(file), nats.NoReconnect(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { in.refused <- err }))
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestAnEnrolledSidecarMayPublishNothingElse(t *testing.T) {
 	g := newGate(t, t.TempDir())
 	put(t, g.logs["docs"], document("customer/acme", "a"))
 	_, file := g.issue(t, time.Time{})
-	in := g.intrude(t, file)
+	in := intrude(t, g.server.URL(), file)
 	for _, subject := range strings.Fields(`
 		sg.docs-1.default.customer.acme sg.docs-1.% sg.books-1.%.token.first sg.totals-1.default.totals.x sg.lease.2
 		$JS.API.STREAM.CREATE.OTHER $JS.API.STREAM.UPDATE.SIDEGATE_DOCS_1 $JS.API.STREAM.DELETE.SIDEGATE_DOCS_1
@@ -179,7 +179,7 @@ func TestAnEnrolledSidecarMayListenToNobodyElse(t *testing.T) {
 	g := newGate(t, t.TempDir())
 	user, file := g.issue(t, time.Time{})
 	other, _ := g.issue(t, time.Time{})
-	in := g.intrude(t, file)
+	in := intrude(t, g.server.URL(), file)
 	for subject, want := range map[string]bool{wire.LeaseSubject: true, ">": true, "sg.>": true, "_INBOX.>": true,
 		"_INBOX." + other + ".>": true, "_INBOX.*.>": true, "$JS.>": true, "$SYS.>": true,
 		"_INBOX." + user + ".>": false, "_INBOX." + user + ".x": false} {
@@ -205,7 +205,7 @@ func TestCredentialsThatAreOverAreRefused(t *testing.T) {
 	if err := g.server.Revoke(revoked); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return !open.Connected() })
+	waitFor(t, func() bool { return !open.Connected() && errors.Is(open.Trouble(), stream.ErrCredentials) })
 	g.again(t)
 	for name, file := range map[string]string{"revoked": file, "expired": expired, "another's": creds(t, string(other))} {
 		s := g.open(t, stream.Options{Name: "docs", Creds: file})
@@ -316,7 +316,7 @@ func TestAHubAnswersIntoInboxesOnly(t *testing.T) {
 		})
 	}()
 	user, file := g.issue(t, time.Time{})
-	in := g.intrude(t, file)
+	in := intrude(t, g.server.URL(), file)
 	waitFor(t, func() bool {
 		inbox := "_INBOX." + user + ".x"
 		err := errors.Join(in.nc.PublishRequest(wire.LeaseSubject, "sg.docs-1.default.customer.acme", []byte("bad")),
@@ -340,7 +340,7 @@ func TestWhatPermissionsDoNotPrevent(t *testing.T) {
 	g := newGate(t, t.TempDir())
 	put(t, g.logs["docs"], document("customer/acme", "a"))
 	_, file := g.issue(t, time.Time{})
-	in := g.intrude(t, file)
+	in := intrude(t, g.server.URL(), file)
 	err := in.nc.PublishRequest("$JS.API.STREAM.INFO.SIDEGATE_DOCS_1", "sg.docs-1.default.customer.acme", nil)
 	if in.isRefused(t, err) {
 		t.Fatal("the server refuses it: take it out of DESIGN.md")

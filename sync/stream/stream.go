@@ -74,9 +74,11 @@ func (s *Stream) connect() error {
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { s.unreached(err) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.disconnected(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if !refused(err) { // which is told by unreached, once and not at each attempt
-				s.log.Warn("NATS reports an error", "error", err)
+			if refused(err) { // it comes here at every later attempt
+				s.unreached(err)
+				return
 			}
+			s.log.Warn("NATS reports an error", "error", err)
 		}),
 	}
 	who, err := s.opts.credentials()
