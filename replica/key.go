@@ -9,18 +9,19 @@ import (
 
 // Kinds of documents: the part of a key before the first slash or at sign.
 const (
-	KindCatalog  = "catalog"
-	KindPlan     = "plan"
-	KindCustomer = "customer"
-	KindToken    = "token"
-	KindMeta     = "meta"
-	KindLedger   = "ledger"  // the book of a customer and a feature
-	KindHistory  = "history" // what became of periods that books keep no more
-	KindFleet    = "fleet"   // a holder
-	KindTotals   = "totals"  // what sidecars are told of a book
-	KindWebhook  = "webhook" // an address that hears of what happens
-	KindEvent    = "event"   // what a webhook is still to hear
-	KindOutcome  = "outcome" // what became of a webhook's events
+	KindCatalog   = "catalog"
+	KindPlan      = "plan"
+	KindCustomer  = "customer"
+	KindToken     = "token"
+	KindMeta      = "meta"
+	KindLedger    = "ledger"    // the book of a customer and a feature
+	KindHistory   = "history"   // what became of periods that books keep no more
+	KindFleet     = "fleet"     // a holder
+	KindEnrolment = "enrolment" // who may connect to NATS
+	KindTotals    = "totals"    // what sidecars are told of a book
+	KindWebhook   = "webhook"   // an address that hears of what happens
+	KindEvent     = "event"     // what a webhook is still to hear
+	KindOutcome   = "outcome"   // what became of a webhook's events
 )
 
 // DefaultGroup is the group of a customer that names none.

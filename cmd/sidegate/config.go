@@ -16,25 +16,27 @@ import (
 
 // Config is everything that can be set, for all commands.
 type Config struct {
-	Listen      string
-	OpsListen   string
-	HubListen   string
-	NATSListen  string
-	NATS        string
-	NATSCreds   string
-	Replicas    int
-	EmbedNATS   bool
-	Data        string
-	Groups      string
-	Environment string
-	AppVersion  string
-	Customers   int
-	Hub         string
-	Sidecar     string
-	Token       string
-	VaultKey    string
-	Output      string
-	LogLevel    string
+	Listen         string
+	OpsListen      string
+	HubListen      string
+	NATSListen     string
+	NATS           string
+	NATSCreds      string
+	NATSSigningKey string
+	Replicas       int
+	EmbedNATS      bool
+	Data           string
+	Groups         string
+	Environment    string
+	AppVersion     string
+	Customers      int
+	Hub            string
+	Sidecar        string
+	Token          string
+	VaultKey       string
+	Out            string
+	Output         string
+	LogLevel       string
 
 	file   string            // --config
 	origin map[string]string // where a setting came from, by flag; absent: the default

@@ -35,6 +35,11 @@ func (a *app) countCommands() []command {
 				short: "After a loss of books, do not wait for holders that have not told", names: []string{"epoch"},
 				long:    "sidegate fleet list --output json shows who is waited for, and how many units are at risk.",
 				example: "  sidegate fleet accept epoch=1"}),
+			a.enrolCommand(),
+			a.hubCall(call{"GET", "/v1/fleet/enrolments", 0, enrolmentsView}, command{use: "enrolments",
+				short: "List whom credentials for NATS were made for"}),
+			a.hubCall(call{"DELETE", "/v1/fleet/enrolments/%s", 1, lines}, command{use: "revoke ID",
+				short: "Let a sidecar into NATS no more, by the id of its enrolment"}),
 		}},
 	}
 }

@@ -40,7 +40,7 @@ func (a *app) everything(ctx context.Context, c *Config, _ []string) error {
 		return unlessEnded(ctx, err)
 	}
 	defer v.close()
-	logs, err := openLogs(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Log: a.logger(c)})
+	logs, err := openLogs(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Identity: v.identity, Log: a.logger(c)})
 	if err != nil {
 		return err
 	}

@@ -41,9 +41,12 @@ func (a *app) servers() []command {
 			run: a.dev},
 		{use: "hub", short: "Run the vendor's side: the admin API over the log",
 			long: "The log is in NATS JetStream. On an empty one the hub makes the first admin token and shows it once,\n" +
-				"or takes SIDEGATE_TOKEN (or SIDEGATE_TOKEN_FILE) for it.",
-			example: "  sidegate hub --nats nats://127.0.0.1:4222\n  sidegate hub --embed-nats --data ./hub",
-			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "nats-replicas", "embed-nats", "data",
+				"or takes SIDEGATE_TOKEN (or SIDEGATE_TOKEN_FILE) for it.\n\n" +
+				"An embedded NATS is open on loopback. On another address it lets in whom sidegate fleet enrol made\n" +
+				"credentials for, or whoever has the user and password in the file of --nats-creds.",
+			example: "  sidegate hub --nats nats://127.0.0.1:4222\n  sidegate hub --embed-nats --data ./hub\n" +
+				"  sidegate hub --embed-nats --data ./hub --nats-listen 0.0.0.0:7422",
+			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "nats-signing-key", "nats-replicas", "embed-nats", "data",
 				"token", "log-level"},
 			run: a.runBounded(a.hub)},
 		{use: "sidecar", short: "Run beside an app: answer checks from a snapshot of the log",
@@ -96,6 +99,7 @@ type vendor struct {
 	hub      *hub.Hub
 	listener net.Listener
 	url      string // of NATS
+	identity []byte // credentials for an embedded NATS that asks for them; nil: --nats-creds, or none
 }
 
 // newVendor starts NATS if it is to be embedded, opens the logs and takes the hub's address.
@@ -120,18 +124,22 @@ func (a *app) newVendor(ctx context.Context, c *Config) (_ *vendor, err error) {
 			Creds: c.NATSCreds}); err != nil {
 			return nil, freePort(err, "--nats-listen")
 		}
-		v.url, room = v.embedded.URL(), v.embedded.Room
+		v.url, v.identity, room = v.embedded.URL(), v.embedded.Identity(), v.embedded.Room
+	}
+	enrolment, err := v.enrolment(c)
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range []string{"docs", "books", stream.Totals} {
-		log, err := stream.Open(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Name: name, Create: true,
-			Replicas: c.Replicas, Room: room, Log: a.logger(c).With("nats", redacted(v.url))})
+		log, err := stream.Open(ctx, stream.Options{URL: v.url, Creds: c.NATSCreds, Identity: v.identity, Name: name,
+			Create: true, Replicas: c.Replicas, Room: room, Log: a.logger(c).With("nats", redacted(v.url))})
 		if err != nil {
 			return nil, fmt.Errorf("log (--nats): %w", err)
 		}
 		v.logs = append(v.logs, log)
 	}
 	v.hub, err = hub.New(hub.Options{Docs: v.logs[0], Books: v.logs[1], Totals: v.logs[2], Bus: v.logs[1],
-		Now: time.Now, Log: a.logger(c), FirstToken: c.Token, Listener: v.listener})
+		Enrolment: enrolment, Now: time.Now, Log: a.logger(c), FirstToken: c.Token, Listener: v.listener})
 	return v, err
 }
 
@@ -168,6 +176,8 @@ func (a *app) hub(ctx context.Context, c *Config, _ []string) error {
 		return misuse{errors.New("give either --nats URL, or --embed-nats with --data DIR")}
 	case c.EmbedNATS && c.Data == "":
 		return misuse{errors.New("--embed-nats keeps the log: give it --data DIR")}
+	case c.EmbedNATS && c.NATSSigningKey != "":
+		return misuse{errors.New("--nats-signing-key is for a NATS elsewhere; an embedded one makes its own keys")}
 	}
 	v, err := a.newVendor(ctx, c)
 	if err != nil {
@@ -191,6 +201,9 @@ func (a *app) hub(ctx context.Context, c *Config, _ []string) error {
 func (a *app) sidecar(ctx context.Context, c *Config, _ []string) error {
 	if c.NATS == "" || c.Data == "" {
 		return misuse{errors.New("give --nats URL, and --data DIR for the snapshot that survives restarts")}
+	}
+	if err := c.followEnrolled(); err != nil {
+		return err
 	}
 	logger := a.logger(c).With("nats", redacted(c.NATS))
 	logs, err := openLogs(ctx, stream.Options{URL: c.NATS, Creds: c.NATSCreds, Log: logger})

@@ -43,6 +43,9 @@ func settings() []setting {
 			field: func(c *Config) any { return &c.NATSCreds }},
 		{flag: "nats-replicas", usage: "`N` servers of NATS that keep a new log, 1 to 5; 0: 3 in a cluster, or else 1",
 			def: "0", field: func(c *Config) any { return &c.Replicas }, valid: replicas},
+		{flag: "nats-signing-key", usage: "`SEED` of NATS's account or of a signing key of it (SA…), with which the hub " +
+			"enrols sidecars; better in SIDEGATE_NATS_SIGNING_KEY or SIDEGATE_NATS_SIGNING_KEY_FILE", secret: true,
+			field: func(c *Config) any { return &c.NATSSigningKey }},
 		{flag: "embed-nats", usage: "run NATS inside this process", def: "false",
 			field: func(c *Config) any { return &c.EmbedNATS }},
 		{flag: "data", usage: "`DIR` for what must survive a restart", field: func(c *Config) any { return &c.Data }},
@@ -63,6 +66,8 @@ func settings() []setting {
 		{flag: "vault-key", usage: "`KEY` that encrypts what is counted on disk, 32 bytes as hex or base64; better in " +
 			"SIDEGATE_VAULT_KEY or SIDEGATE_VAULT_KEY_FILE", secret: true,
 			field: func(c *Config) any { return &c.VaultKey }},
+		{flag: "out", usage: "`FILE` to make for the credentials, which only its owner can read",
+			field: func(c *Config) any { return &c.Out }},
 		{flag: "output", usage: "`FORMAT`: human or json", def: "human", words: []string{"human", "json"},
 			field: func(c *Config) any { return &c.Output }},
 		{flag: "log-level", usage: "`LEVEL`: debug, info, warn or error", def: "info",

@@ -156,13 +156,17 @@ func (c *call) flag(name string) (bool, error) {
 }
 
 // answer writes a JSON document.
-func (c *call) answer(v any) error {
+func (c *call) answer(v any) error { return c.answerAs(http.StatusOK, v) }
+
+// answerAs is answer with a status.
+func (c *call) answerAs(status int, v any) error {
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.Header().Set("Cache-Control", "no-store")
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
+	c.w.WriteHeader(status)
 	_, _ = c.w.Write(append(data, '\n')) // a caller that is gone is not told
 	return nil
 }
@@ -185,6 +189,9 @@ func (c *call) wrote(rev uint64) error {
 		Revision uint64 `json:"revision"`
 	}{rev})
 }
+
+// wroteOne answers a write of something that has an id.
+func (c *call) wroteOne(id string, rev uint64) error { return c.wroteToken(id, rev, "") }
 
 func etag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }
 

@@ -29,8 +29,10 @@ type Options struct {
 	Bus Bus
 	// Totals is where sidecars are told what all of them together used, one document an entry; nil: they are not.
 	Totals replica.Log
-	Now    func() time.Time
-	Log    *slog.Logger // nil: silent
+	// Enrolment is how sidecars get credentials for NATS.
+	Enrolment Enrolment
+	Now       func() time.Time
+	Log       *slog.Logger // nil: silent
 	// FirstToken becomes the first admin token of empty books; 16 or more visible ASCII characters. Empty: one is
 	// made; see NewToken.
 	FirstToken string
@@ -55,6 +57,7 @@ type Hub struct {
 	metrics *meters
 	shelf   *shelf
 	keys    *keyring
+	roster  *roster
 	tail    *follow.Follower  // of the documents
 	reader  *reader           // of the books
 	counter *counting.Counter // nil: nothing is counted
@@ -83,7 +86,7 @@ func New(o Options) (*Hub, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{opts: o, docs: o.Docs, books: o.Books, now: o.Now, log: o.Log, shelf: newShelf(), keys: newKeyring(),
-		ready: make(chan struct{}), seed: maphash.MakeSeed(), tendEvery: tendEvery}
+		roster: newRoster(), ready: make(chan struct{}), seed: maphash.MakeSeed(), tendEvery: tendEvery}
 	h.tail = follow.New(follow.Options{Log: o.Docs, Watch: h.shelf, Now: o.Now, Logger: o.Log.With("log", "docs")})
 	h.shelf.follower = h.tail
 	var err error
@@ -91,7 +94,7 @@ func New(o Options) (*Hub, error) {
 		Logger: o.Log}); err != nil {
 		return nil, err
 	}
-	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"), watch: []follow.Watcher{h.outbox, h.keys}}
+	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"), watch: []follow.Watcher{h.outbox, h.roster, h.keys}}
 	if o.Bus != nil {
 		if h.counter, err = counting.New(counting.Options{Books: o.Books, Totals: o.Totals, Seller: seller{h},
 			Herald: herald{h}, Now: o.Now, Log: o.Log}); err != nil {

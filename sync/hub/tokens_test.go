@@ -45,6 +45,9 @@ func TestScopesOpenWhatTheyAreFor(t *testing.T) {
 		"GET /v1/webhooks":                                   "admin",
 		"PUT /v1/webhooks/none":                              "admin",
 		"POST /v1/webhooks/none/test":                        "admin",
+		"POST /v1/fleet/enrol":                               "admin",
+		"GET /v1/fleet/enrolments":                           "admin support",
+		"DELETE /v1/fleet/enrolments/none":                   "admin",
 	} {
 		for scope, b := range who {
 			r := b.call(request, "{")

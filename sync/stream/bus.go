@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 )
@@ -33,6 +34,9 @@ func (s *Stream) Ask(ctx context.Context, subject string, data []byte) ([]byte, 
 // is called one by one; it passes on what takes long, and replies later.
 func (s *Stream) Answer(ctx context.Context, subject string, handle func(data []byte, reply func([]byte))) error {
 	sub, err := s.nc.QueueSubscribe(subject, "hubs", func(m *nats.Msg) {
+		if !strings.HasPrefix(m.Reply, inboxes) {
+			return // an answer is written with the hub's permissions: not where the log has a document
+		}
 		handle(m.Data, func(answer []byte) { _ = m.Respond(answer) }) // one who is gone asks again
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 )
 
@@ -29,18 +30,59 @@ func readCreds(path string) (user, password string, err error) {
 	return words[0], words[1], nil
 }
 
-// credentials tells a connection who it is: by a NATS credentials file, or a user and a password.
-func credentials(path string) (nats.Option, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("credentials for NATS: %w", err)
-	}
-	if bytes.Contains(data, []byte("BEGIN NATS USER JWT")) {
-		return nats.UserCredentials(path), nil
-	}
-	user, password, err := readCreds(path)
+// ErrCredentials says that NATS lets nobody in with these credentials.
+var ErrCredentials = errors.New("NATS refuses the credentials (--nats-creds): they are missing, wrong, expired or " +
+	"revoked; sidegate fleet enrol makes those of a sidecar")
+
+// refused tells whether an error is about who connects.
+func refused(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
+		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired)
+}
+
+// isUser tells a NATS credentials file from one with a user and a password.
+func isUser(data []byte) bool { return bytes.Contains(data, []byte("BEGIN NATS USER JWT")) }
+
+// userOf reads who a NATS credentials file is of.
+func userOf(data []byte) (*jwt.UserClaims, error) {
+	text, err := jwt.ParseDecoratedJWT(data)
 	if err != nil {
 		return nil, err
 	}
-	return nats.UserInfo(user, password), nil
+	return jwt.DecodeUserClaims(text)
+}
+
+// credentials tell a connection who it is: by a NATS credentials file, or a user and a password.
+func (o *Options) credentials() ([]nats.Option, error) {
+	if o.Identity != nil {
+		return identified(o.Identity, nats.UserCredentialBytes(o.Identity))
+	}
+	if o.Creds == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(o.Creds)
+	if err != nil {
+		return nil, fmt.Errorf("credentials for NATS: %w", err)
+	}
+	if isUser(data) {
+		opts, err := identified(data, nats.UserCredentials(o.Creds))
+		if err != nil {
+			return nil, fmt.Errorf("credentials for NATS in %s: %w", o.Creds, err)
+		}
+		return opts, nil
+	}
+	user, password, err := readCreds(o.Creds)
+	if err != nil {
+		return nil, err
+	}
+	return []nats.Option{nats.UserInfo(user, password)}, nil
+}
+
+// identified gives a connection that is a user's an inbox that only that user may listen to.
+func identified(data []byte, as nats.Option) ([]nats.Option, error) {
+	u, err := userOf(data)
+	if err != nil {
+		return nil, fmt.Errorf("the file is damaged: %w", err)
+	}
+	return []nats.Option{as, nats.CustomInboxPrefix(inboxOf(u.Subject))}, nil
 }

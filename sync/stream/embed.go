@@ -15,19 +15,18 @@ import (
 type EmbedOptions struct {
 	Listen string // host:port; port 0 picks a free one
 	Dir    string // where the log is kept, made if missing
-	// Creds is a file with the user and password that clients must show: two words. It may be empty on loopback
-	// only, where the server is then open.
+	// Creds is a file with the user and password that clients must show: two words. Without it a server on loopback
+	// is open; on another address it lets in whom its Issuer made credentials for.
 	Creds string
 }
 
 // An Embedded is a NATS server with JetStream inside this process. Every write is synced before it is answered.
 type Embedded struct {
-	server *server.Server
-	dir    string
+	server   *server.Server
+	dir      string
+	operator *operator // nil: the server is open, or has one password
+	identity []byte    // with an operator: credentials for the hub
 }
-
-// ErrOpen refuses a server that anybody on the network could write to.
-var ErrOpen = errors.New("an embedded NATS on an address other than loopback needs credentials")
 
 // started is how long an embedded server may take to recover its log.
 const started = 2 * time.Minute
@@ -41,9 +40,6 @@ func Embed(o EmbedOptions) (*Embedded, error) {
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return nil, fmt.Errorf("port of the embedded NATS: %w", err)
-	}
-	if o.Creds == "" && !loopback(host) {
-		return nil, ErrOpen
 	}
 	opts := &server.Options{
 		ServerName: "sidegate",
@@ -61,16 +57,43 @@ func Embed(o EmbedOptions) (*Embedded, error) {
 			return nil, err
 		}
 	}
-	return start(opts)
-}
-
-func start(opts *server.Options) (*Embedded, error) {
 	if err := os.MkdirAll(opts.StoreDir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of the embedded NATS: %w", err)
 	}
 	if err := free(opts); err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
 	}
+	if o.Creds == "" && !loopback(host) {
+		return startTrusting(opts)
+	}
+	if err := own(o.Dir, globalAccount); err != nil {
+		return nil, fmt.Errorf("embedded NATS: %w", err)
+	}
+	return start(opts)
+}
+
+// startTrusting starts a server with an operator.
+func startTrusting(opts *server.Options) (*Embedded, error) {
+	trusted, err := openOperator(opts.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := trusted.identity()
+	if err == nil {
+		err = errors.Join(own(opts.StoreDir, public(trusted.account)), trusted.trust(opts))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("embedded NATS: %w", err)
+	}
+	e, err := start(opts)
+	if err != nil {
+		return nil, err
+	}
+	e.operator, e.identity = trusted, identity
+	return e, nil
+}
+
+func start(opts *server.Options) (*Embedded, error) {
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
@@ -102,6 +125,20 @@ func free(opts *server.Options) error {
 
 // URL is where clients connect.
 func (e *Embedded) URL() string { return e.server.ClientURL() }
+
+// Identity are the hub's own credentials, for Options; nil: it needs none, or those of EmbedOptions.
+func (e *Embedded) Identity() []byte { return e.identity }
+
+// Issuer makes users of the server; nil: there are none, for it is open or has one password for all.
+func (e *Embedded) Issuer() *Issuer {
+	if e.operator == nil {
+		return nil
+	}
+	return &Issuer{key: e.operator.signing, account: public(e.operator.account), scoped: true}
+}
+
+// Revoke lets a user of the Issuer in no more, and ends its connections.
+func (e *Embedded) Revoke(user string) error { return e.operator.revoke(e.server, user) }
 
 // Shutdown stops the server and waits until its files are closed.
 func (e *Embedded) Shutdown() {

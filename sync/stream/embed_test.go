@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/sidegate/sidegate/sync/stream"
 )
 
@@ -27,12 +29,17 @@ func TestAnEmbeddedServerIsOpenOnLoopbackOnly(t *testing.T) {
 		"127.0.0.1:0": true, "localhost:0": true, "[::1]:0": true, "0.0.0.0:0": false, ":0": false, "[::]:0": false,
 	} {
 		e, err := stream.Embed(stream.EmbedOptions{Listen: listen, Dir: t.TempDir()})
-		if refused := errors.Is(err, stream.ErrOpen); refused == open {
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc, err := nats.Connect(e.URL())
+		if (err == nil) != open || !open && !errors.Is(err, nats.ErrAuthorization) || (e.Issuer() == nil) != open {
 			t.Errorf("%s: %v", listen, err)
 		}
 		if err == nil {
-			e.Shutdown()
+			nc.Close()
 		}
+		e.Shutdown()
 	}
 }
 

@@ -39,7 +39,9 @@ const Totals = "totals"
 type Options struct {
 	URL   string // of NATS; several are separated by commas
 	Creds string // file with NATS credentials, or a user and a password; empty: none
-	Name  string // docs, books or Totals
+	// Identity is what such a file would hold, for who has none; nil: Creds counts.
+	Identity []byte
+	Name     string // docs, books or Totals
 	// Epoch counts how often the log was begun anew, from 1; 0 stands for 1. It is a part of the stream's name, and
 	// revisions of a later epoch are above all of an earlier one.
 	Epoch uint32

@@ -74,17 +74,18 @@ func (s *Stream) connect() error {
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { s.unreached(err) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.disconnected(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if refused(err) { // it comes here at every later attempt
+				s.unreached(err)
+				return
+			}
 			s.log.Warn("NATS reports an error", "error", err)
 		}),
 	}
-	if s.opts.Creds != "" {
-		who, err := credentials(s.opts.Creds)
-		if err != nil {
-			return err
-		}
-		opts = append(opts, who)
+	who, err := s.opts.credentials()
+	if err != nil {
+		return err
 	}
-	nc, err := nats.Connect(s.opts.URL, opts...)
+	nc, err := nats.Connect(s.opts.URL, append(opts, who...)...)
 	if err != nil {
 		return fmt.Errorf("connection to NATS: %w", err)
 	}
@@ -101,9 +102,16 @@ func (s *Stream) connected() {
 	s.log.Info("connected to NATS")
 }
 
+// unreached notes why an attempt to connect failed. That the credentials are refused is said: somebody has to act.
 func (s *Stream) unreached(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if refused(err) {
+		err = fmt.Errorf("%w: %w", ErrCredentials, err)
+		if !errors.Is(s.trouble, ErrCredentials) {
+			s.log.Warn("NATS does not let this process in; it is tried again and again", "error", err)
+		}
+	}
 	s.trouble = err
 }
 
