@@ -109,7 +109,7 @@ func (s *spender) spend(address func() string) {
 }
 
 func killedSidecarsKeepToTheLimit(t *testing.T, w *workshop) {
-	const limit, sidecars = 20_000, 3
+	const limit, sidecars = 8000, 3
 	nats, url := w.broker(t, "-1")
 	hub := w.run(t, anywhere("hub", "--nats", url)...)
 	at := "--hub=" + hub.ready["hub"]

@@ -309,6 +309,7 @@ func (b *Book) SetGrant(g Grant) {
 			return
 		}
 	}
+	g.Peak = max(g.Peak, b.grantLive(&g)) // a log that was lost had it, and rights on it were told since
 	b.Grants = append(b.Grants, g)
 	slices.SortFunc(b.Grants, func(x, y Grant) int { return cmp.Compare(x.ID, y.ID) })
 }

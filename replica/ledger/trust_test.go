@@ -263,3 +263,24 @@ func TestARestoredHolderIsFoundOut(t *testing.T) {
 		t.Errorf("use: %s", got)
 	}
 }
+
+func TestAGrantThatALostLogHadMayHaveBeenLarger(t *testing.T) {
+	sc, x := scene{t, hard(1)}, NewAccount()
+	sc.b.SetGrant(Grant{ID: "g", Amount: 3, Until: Forever})
+	sc.ask(ann, &x, Ask{Target: 4}, 5)
+	restored := hard(1) // from before the grant
+	restored.Learn(1, []HolderID{ann}, 9*hour)
+	x.Adopt(1)
+	if no := restored.Fold(x.Report(ann), 6); no != nil {
+		t.Fatal(no)
+	}
+	restored.SetGrant(Grant{ID: "g", Amount: 2, Until: Forever})
+	if err := restored.Check(); err != nil {
+		t.Error(err)
+	}
+	sc.b = restored
+	y := NewAccount()
+	y.Adopt(1)
+	sc.ask(bob, &y, Ask{Target: 9}, 7)
+	sc.want("beside the three that are held", y.Free(y.Span(hourly, 7), 7), 0)
+}

@@ -56,7 +56,7 @@ func TestTimeIsBelievedAsFarAsItCanBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watch{}
 		c := w.clock()
-		off := func() time.Duration { return c.Now().Sub(time.Now()).Round(time.Minute) }
+		off := func() time.Duration { return time.Until(c.Now()).Round(time.Minute) }
 		for _, step := range []struct {
 			what  string
 			wrong time.Duration
