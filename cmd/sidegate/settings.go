@@ -41,8 +41,8 @@ func settings() []setting {
 			field: func(c *Config) any { return &c.NATS }, valid: natsURLs},
 		{flag: "nats-creds", usage: "`FILE` with credentials for NATS",
 			field: func(c *Config) any { return &c.NATSCreds }},
-		{flag: "nats-signing-key", usage: "`SEED` of NATS's account or of a signing key of it (SA…), with which the hub " +
-			"enrols sidecars; better in SIDEGATE_NATS_SIGNING_KEY or SIDEGATE_NATS_SIGNING_KEY_FILE", secret: true,
+		{flag: "nats-signing-key", usage: "`SEED` of NATS's account, or of its signing key, to enrol sidecars with; " +
+			"better in SIDEGATE_NATS_SIGNING_KEY_FILE", secret: true,
 			field: func(c *Config) any { return &c.NATSSigningKey }},
 		{flag: "embed-nats", usage: "run NATS inside this process", def: "false",
 			field: func(c *Config) any { return &c.EmbedNATS }},
