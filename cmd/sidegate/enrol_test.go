@@ -63,6 +63,20 @@ func TestRealProcessesEnrol(t *testing.T) {
 	hub.stop()
 }
 
+func TestNATSIsNamedAsSidecarsMayReachIt(t *testing.T) {
+	here, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{"nats://0.0.0.0:7422": "nats://" + here + ":7422",
+		"nats://[::]:7422": "nats://" + here + ":7422", "nats://10.0.0.1:4222": "nats://10.0.0.1:4222",
+		"tls://a:b@n1:4222, tls://tok@n2:4222": "tls://n1:4222,tls://n2:4222"} {
+		if got := reachable(url); got != want {
+			t.Errorf("%s: got %s, want %s", url, got, want)
+		}
+	}
+}
+
 // outside is an address of this machine that is not loopback, if it has one.
 func outside(t *testing.T) string {
 	t.Helper()

@@ -138,8 +138,8 @@ func (a *app) enrol(ctx context.Context, c *Config, args []string) (err error) {
 // credentials shows a credentials file, so that it can be kept as it is, and beside it what it is for.
 func (a *app) credentials(out *bytes.Buffer, n catalog.Node) {
 	out.WriteString(at(n, "credentials").Text)
-	fmt.Fprintf(a.stderr, "Enrolled as %s. Shown this once: keep it where others cannot read it, and start the sidecar with\n"+
-		"--nats %s --nats-creds FILE\n", word(n, "id"), word(n, "nats_url"))
+	fmt.Fprintf(a.stderr, "Enrolled as %s. The credentials are shown this once: keep them where others cannot read\n"+
+		"them, and start the sidecar with --nats %s --nats-creds FILE\n", word(n, "id"), word(n, "nats_url"))
 }
 
 func enrolmentsView(out *bytes.Buffer, n catalog.Node) {

@@ -43,8 +43,8 @@ func settings() []setting {
 			field: func(c *Config) any { return &c.NATSCreds }},
 		{flag: "nats-replicas", usage: "`N` servers of NATS that keep a new log, 1 to 5; 0: 3 in a cluster, or else 1",
 			def: "0", field: func(c *Config) any { return &c.Replicas }, valid: replicas},
-		{flag: "nats-signing-key", usage: "`SEED` of NATS's account or of a signing key of it (SA…), with which the hub " +
-			"enrols sidecars; better in SIDEGATE_NATS_SIGNING_KEY or SIDEGATE_NATS_SIGNING_KEY_FILE", secret: true,
+		{flag: "nats-signing-key", usage: "`SEED` of NATS's account, or of its signing key, to enrol sidecars with; " +
+			"better in SIDEGATE_NATS_SIGNING_KEY_FILE", secret: true,
 			field: func(c *Config) any { return &c.NATSSigningKey }},
 		{flag: "embed-nats", usage: "run NATS inside this process", def: "false",
 			field: func(c *Config) any { return &c.EmbedNATS }},

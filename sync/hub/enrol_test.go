@@ -64,8 +64,8 @@ func TestASidecarIsEnrolledOnceAndItsSecretKeptNowhere(t *testing.T) {
 	m := &mint{}
 	b, logged := enrolling(t, m)
 	made := b.enrol(`{"name":"berlin-1","groups":["eu","Us_2","eu"],"expires_at":"2027-01-01T00:00:00Z"}`)
-	got := fmt.Sprint(made["name"], made["groups"], made["expires_at"], made["credentials"], made["nats_url"], made["user"],
-		made["created_by"])
+	got := fmt.Sprint(made["name"], made["groups"], made["expires_at"], made["credentials"], made["nats_url"],
+		made["user"], made["created_by"])
 	if want := "berlin-1[eu Us_2]2027-01-01T00:00:00Zthe secret of berlin-1nats://hub:7422U1first"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -102,8 +102,9 @@ func TestARepeatedEnrolmentMakesNoSecondUser(t *testing.T) {
 func TestAnEnrolmentThatCannotBeIsRefused(t *testing.T) {
 	b, _ := enrolling(t, &mint{})
 	many := `{"groups":["` + strings.Join(strings.Split(strings.Repeat("g", 33), ""), `","`) + `"]}`
-	for _, body := range []string{`[]`, `{"nme":"x"}`, `{"name":1}`, `{"groups":"eu"}`, `{"groups":["a b"]}`, `{"groups":[1]}`,
-		`{"expires_at":"2020-01-01T00:00:00Z"}`, `{"expires_at":"soon"}`, `{"name":"` + strings.Repeat("x", 257) + `"}`, many} {
+	for _, body := range []string{`[]`, `{"nme":"x"}`, `{"name":1}`, `{"groups":"eu"}`, `{"groups":["a b"]}`,
+		`{"groups":[1]}`, `{"expires_at":"2020-01-01T00:00:00Z"}`, `{"expires_at":"soon"}`, many,
+		`{"name":"` + strings.Repeat("x", 257) + `"}`} {
 		b.refused("400 bad_request", "POST /v1/fleet/enrol", body)
 	}
 	if got := b.enrolments(); len(got) != 0 {
@@ -112,7 +113,8 @@ func TestAnEnrolmentThatCannotBeIsRefused(t *testing.T) {
 }
 
 func TestWithoutAKeyNobodyIsEnrolled(t *testing.T) {
-	for want, how := range map[string]hub.Enrolment{"409 enrolment_not_needed": {Open: true}, "409 enrolment_not_possible": {}} {
+	for want, how := range map[string]hub.Enrolment{"409 enrolment_not_needed": {Open: true},
+		"409 enrolment_not_possible": {}} {
 		b := newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: replica.NewMemory(), Enrolment: how})
 		b.refused(want, "POST /v1/fleet/enrol", `{"name":"x"}`)
 	}

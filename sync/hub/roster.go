@@ -94,6 +94,8 @@ func (r *roster) list() []enrolment {
 	for _, e := range r.known {
 		all = append(all, e)
 	}
-	slices.SortFunc(all, func(a, b enrolment) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b enrolment) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
 	return all
 }

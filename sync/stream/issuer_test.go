@@ -253,7 +253,8 @@ func TestTheKeysAreMadeOnceAndForTheOwnerOnly(t *testing.T) {
 		t.Errorf("the keys are others, %v", err)
 	}
 	g.server.Shutdown()
-	for _, content := range []string{"", "{}", `{"version":2}`, strings.Replace(string(before), "SO", "SX", 1)} {
+	for _, content := range []string{"", "{}", strings.Replace(string(before), `"version": 1`, `"version": 2`, 1),
+		strings.Replace(string(before), "SO", "SX", 1)} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
