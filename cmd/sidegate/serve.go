@@ -46,8 +46,8 @@ func (a *app) servers() []command {
 				"credentials for, or whoever has the user and password in the file of --nats-creds.",
 			example: "  sidegate hub --nats nats://127.0.0.1:4222\n  sidegate hub --embed-nats --data ./hub\n" +
 				"  sidegate hub --embed-nats --data ./hub --nats-listen 0.0.0.0:7422",
-			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "nats-signing-key", "nats-replicas", "embed-nats", "data",
-				"token", "log-level"},
+			settings: []string{"hub-listen", "nats-listen", "nats", "nats-creds", "nats-signing-key", "nats-replicas",
+				"embed-nats", "data", "token", "log-level"},
 			run: a.runBounded(a.hub)},
 		{use: "sidecar", short: "Run beside an app: answer checks from a snapshot of the log",
 			long: "It answers from its snapshot at once, with or without NATS, and follows the log when it can.",

@@ -94,7 +94,8 @@ func New(o Options) (*Hub, error) {
 		Logger: o.Log}); err != nil {
 		return nil, err
 	}
-	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"), watch: []follow.Watcher{h.outbox, h.roster, h.keys}}
+	h.reader = &reader{books: o.Books, log: o.Log.With("log", "books"),
+		watch: []follow.Watcher{h.outbox, h.roster, h.keys}}
 	if o.Bus != nil {
 		if h.counter, err = counting.New(counting.Options{Books: o.Books, Totals: o.Totals, Seller: seller{h},
 			Herald: herald{h}, Now: o.Now, Log: o.Log}); err != nil {
