@@ -141,16 +141,16 @@ func nobodyIsDeniedInVain(t *testing.T, w *workshop) {
 	hub := w.run(t, anywhere("hub", "--nats", url)...)
 	at := "--hub=" + hub.ready["hub"]
 	w.must(t, 0, "catalog", "apply", "../../bench/world/forge.yaml", at)
-	w.must(t, 0, "customer", "put", "acme", at)
-	revision := w.must(t, 0, "subscription", "put", "acme", "main", "plan=team",
+	w.must(t, 0, "customer", "put", "idle", at)
+	revision := w.must(t, 0, "subscription", "put", "idle", "main", "plan=team",
 		fmt.Sprintf(`overrides={"ai-credits":{"limit":%d,"per":"year"}}`, limit), at).revision()
 	used := 0
 	for i, until := range []int{limit * 30 / 100, limit * 60 / 100, limit * 95 / 100} {
 		p := w.run(t, anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, fmt.Sprint("vain", i)))...)
-		w.must(t, 0, "explain", "acme", "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar",
+		w.must(t, 0, "explain", "idle", "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar",
 			p.ready["check"])
 		for ; used < until; used++ {
-			got := post(t, p.ready["check"]+"/v1/consume", `{"customer":"acme","feature":"ai-credits"}`)
+			got := post(t, p.ready["check"]+"/v1/consume", `{"customer":"idle","feature":"ai-credits"}`)
 			if got["allowed"] != true {
 				t.Fatalf("after %d of %d units: got %v", used, limit, got)
 			}
