@@ -68,8 +68,12 @@ func (c Calendar) At(t int64) Span {
 	return Span{}
 }
 
-// amend is a period with the end that the calendar gives it. One of another calendar stays as it is.
+// amend is a period with the end that the calendar gives it. One of another calendar stays as it is, but what began
+// before all that is kept has ended.
 func (c Calendar) amend(s Span) Span {
+	if len(c) > 0 && s.Start < c[0].From {
+		s.End = min(s.End, c[0].From)
+	}
 	if own := c.At(s.Start); own.Start == s.Start && own.Start < own.End {
 		return own
 	}

@@ -203,12 +203,12 @@ func (b *Book) stand(a Ask, open *Period, now int64) {
 	s.From, s.Until = from, max(s.Until, until)
 }
 
-// begun is when what was opened of the periods that begin before a time ends: those have lines of their own. One far
+// begun is when what was opened ends of the periods from the open one to a time: those have lines of their own. One far
 // ahead, which a clock that was wrong has opened, is no reason to wait for it.
 func (b *Book) begun(open *Period, until int64) int64 {
 	end := open.End
 	for i := range b.Periods {
-		if p := &b.Periods[i]; p.Start < until {
+		if p := &b.Periods[i]; open.Start <= p.Start && p.Start < until {
 			end = max(end, p.End)
 		}
 	}

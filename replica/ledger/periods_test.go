@@ -158,3 +158,24 @@ func TestALatePeriodEndsAsTheCalendarSays(t *testing.T) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
 }
+
+func TestAPeriodFromBeforeAllThatIsKnownHasEnded(t *testing.T) {
+	kept := Calendar{{Per: checker.Hour, From: 5 * hour}} // what was before is forgotten
+	if got, want := kept.amend(Span{0, Forever}), (Span{0, 5 * hour}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	sc, x, y := scene{t, hard(4)}, NewAccount(), NewAccount()
+	sc.b.Calendar = kept
+	late := Reported{Span: Span{0, Forever}, Source: Source{Kind: Unbacked}, Vector: Vector{Used: 2}}
+	if no := sc.b.Fold(Report{Holder: bob, Forgot: -1, Lines: []Reported{late}}, 6*hour); no != nil {
+		t.Fatal(no)
+	}
+	sc.ask(ann, &x, Ask{Target: 1, Standing: 3, Until: 9 * hour}, 6*hour)
+	if got := x.Standing.Granted; got != 3 {
+		t.Errorf("%d rights stand, want what was used long ago not to matter", got)
+	}
+	sc.ask(bob, &y, Ask{Target: 9}, 6*hour)
+	if got := y.Free(y.Span(hourly, 6*hour), 6*hour); got != 3 {
+		t.Errorf("%d are held, want 3", got)
+	}
+}

@@ -118,6 +118,7 @@ func calendarBugs() []bug {
 		{"a period begins no earlier than its rule", f, "s.Start = max(s.Start, c[i].From)", "_ = s"},
 		{"an anchor does not begin what is for ever anew", f, "if r.at(0).End == Forever && o.at(0).End == Forever {",
 			"if false {"},
+		{"what began before all that is kept has ended", f, "s.End = min(s.End, c[0].From)", "_ = s"},
 		{"a clock before the calendar has a period", f, "c[i].at(max(t, c[i].From))", "c[i].at(t)"},
 		{"a reset in the instant a rule begins changes nothing", f, "if again.From >= now {", "if false {"},
 		{"a change in the instant of a reset replaces it", f, "if last.From >= r.From {", "if false {"},
