@@ -67,7 +67,7 @@ const (
 func (s *stand) live(name byte, life int) (used int64) {
 	way, tin := &thread{desk: s.desk}, newTin(name)
 	tin.who.Holder = ledger.HolderID{name, 1}
-	m, stop := s.openOn(Options{Vault: tin, Hub: way, Clock: NewClock(time.Now)})
+	m, stop := s.openOn(Options{Vault: tin, Hub: way, Clock: NewClock(time.Now), Every: 5 * time.Second})
 	defer stop()
 	for n, denied := 0, 0; n != life && denied < 5; n++ {
 		got := s.consume(m, each).Consumed
