@@ -222,9 +222,8 @@ func (t *try) spend(span ledger.Span, q, now int64) (chunked bool, no *ledger.Re
 	return false, a.led.Consume(span, q, now)
 }
 
-// chunkOf is how much is pre-debited for a consumption: some of what half a second needs, so that a crash leaves
-// little in doubt.
-func (a *account) chunkOf(q int64) int64 { return max(16*q, min(a.demand.perSecond()/2, 1<<16)) }
+// chunkOf is how much is pre-debited for a consumption: what a second needs, so that a crash leaves little in doubt.
+func (a *account) chunkOf(q int64) int64 { return max(16*q, min(a.demand.lately(), 1<<16)) }
 
 // fromChunk consumes from memory.
 func (t *try) fromChunk(span ledger.Span, q, now int64) bool {
