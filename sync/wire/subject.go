@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -22,6 +23,10 @@ func (s Space) Marker() string { return "sg." + string(s) + ".%.%.marker" }
 
 const hex = "0123456789ABCDEF"
 
+// maxSubject is how many bytes a subject may have: NATS reads no line above 4096. Two ids of 256 bytes, each of which is
+// escaped twice, are far below.
+const maxSubject = 3900
+
 // Subject gives the subject of a document: sg.<space>.<group>.<kind>.<id>. Errors wrap replica.ErrKey.
 func (s Space) Subject(key string) (string, error) {
 	if err := replica.CheckKey(key); err != nil {
@@ -32,7 +37,11 @@ func (s Space) Subject(key string) (string, error) {
 	b = append(append(b, "sg."...), s...)
 	b = AppendToken(append(b, '.'), k.Group)
 	b = AppendToken(append(b, '.'), k.Kind)
-	return string(AppendToken(append(b, '.'), k.ID)), nil
+	b = AppendToken(append(b, '.'), k.ID)
+	if len(b) > maxSubject {
+		return "", fmt.Errorf("%w: its subject would be longer than NATS takes", replica.ErrKey)
+	}
+	return string(b), nil
 }
 
 // Followed gives the subjects of everything that a filter follows, none twice.

@@ -161,6 +161,7 @@ func FuzzSubject(f *testing.F) {
 		{"customer/a", "customer/A"}, {"customer/%41", "customer/A"}, {"customer/a.b", "customer/a%2Eb"},
 		{"customer@a/b", "customer/a/b"}, {"customer@a.b/c", "customer@a/b.c"}, {"plan/a", "plan@a"}, {"x", "x/%"},
 		{"customer/" + strings.Repeat("x", 256), "customer/" + strings.Repeat("x", 257)}, {"customer/\x00", "customer/*"},
+		{"ledger/" + strings.Repeat("~", 1600), "ledger/" + strings.Repeat("%2F", 256) + "/" + strings.Repeat("%2F", 256)},
 	} {
 		f.Add(pair[0], pair[1])
 	}
