@@ -23,7 +23,7 @@ func (s Space) Marker() string { return "sg." + string(s) + ".%.%.marker" }
 
 const hex = "0123456789ABCDEF"
 
-// maxSubject is how many bytes a subject may have: NATS reads no line above 4096. Two ids of 256 bytes, each of which is
+// maxSubject is how many bytes a subject may have: NATS reads no line above 4096. Two ids of 256 bytes, each of them
 // escaped twice, are far below.
 const maxSubject = 3900
 
