@@ -61,7 +61,15 @@ func TestInAClusterThreeServersKeepEveryLog(t *testing.T) {
 	}
 	first := put(t, logs["docs"], document("catalog", "a"))
 	servers[0].Shutdown()
-	second := put(t, logs["docs"], replica.Put{Key: "catalog", Expect: first, Value: []byte("b")}, document("meta/x", "c"))
+	second, id := uint64(0), replica.CommandID{1}
+	for end := time.Now().Add(time.Minute); second == 0; <-time.After(50 * time.Millisecond) { // others are elected first
+		var err error
+		second, err = logs["docs"].Put(t.Context(), id, replica.Put{Key: "catalog", Expect: first, Value: []byte("b")},
+			document("meta/x", "c"))
+		if err != nil && time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
 	if _, rev := head(t, logs["docs"]); rev != second {
 		t.Errorf("the head is %d after the loss of a server, want %d", rev, second)
 	}
