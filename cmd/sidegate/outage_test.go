@@ -37,7 +37,9 @@ type outage struct {
 
 // customer makes one with a hard limit of 1000, and waits until both sidecars know it.
 func (o *outage) customer(t *testing.T, id string) {
-	o.must(t, 0, "customer", "put", id, o.at)
+	eventually(t, "a cluster that has just come back takes a customer", func() bool {
+		return o.cli(t, "customer", "put", id, o.at).code == 0
+	})
 	revision := o.must(t, 0, "subscription", "put", id, "main", "plan=team",
 		`overrides={"ai-credits":{"limit":1000,"per":"year"}}`, o.at).revision()
 	for _, p := range o.beside {
