@@ -71,20 +71,27 @@ func TestBooksThatWereRolledBackLearnBeforeTheyGrant(t *testing.T) {
 	}
 }
 
-func TestAFenceEndsWaitingForAHolder(t *testing.T) {
+// withOneGone is a bench whose books can be rolled back by the answer's last: x has told and asked again since, and z never
+// counted acme's calls and is gone.
+func withOneGone(t *testing.T) (b *bench, x, z *holder, rollBack func()) {
 	bus, books := &wires{}, replica.NewMemory()
-	b := newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
+	b = newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
 	b.stock()
-	x, z := b.holder(bus), b.holder(bus)
+	x, z = b.holder(bus), b.holder(bus)
 	x.ask("acme", "calls", 40)
-	z.send() // it never counts acme's calls, and is gone
+	z.send()
 	_, head, err := books.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	x.ask("acme", "calls", 41)
 	b.usage("acme", "")
-	books.RollBack(head)
+	return b, x, z, func() { books.RollBack(head) }
+}
+
+func TestAFenceEndsWaitingForAHolder(t *testing.T) {
+	b, x, z, rollBack := withOneGone(t)
+	rollBack()
 	until(t, "the epoch is raised", func() bool { return b.ok("GET /v1/fleet", "")["epoch"] == 1.0 })
 	b.clock.Add(61_000)
 	x.send()
@@ -99,23 +106,12 @@ func TestAFenceEndsWaitingForAHolder(t *testing.T) {
 }
 
 func TestTheOperatorMayAcceptWhatHoldersHaveNotTold(t *testing.T) {
-	bus, books := &wires{}, replica.NewMemory()
-	b := newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
-	b.stock()
-	x, z := b.holder(bus), b.holder(bus)
-	x.ask("acme", "calls", 40)
-	z.send() // it never counts acme's calls, and is gone
-	_, head, err := books.Head(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.ask("acme", "calls", 41)
-	b.usage("acme", "")
+	b, x, z, rollBack := withOneGone(t)
 	if fleet := b.ok("GET /v1/fleet", ""); fleet["learning"] != nil {
 		t.Errorf("before the loss: got %v", fleet)
 	}
 	b.refused("409 another_epoch", "POST /v1/fleet/accept", `{"epoch":0}`)
-	books.RollBack(head)
+	rollBack()
 	until(t, "the epoch is raised", func() bool { return b.ok("GET /v1/fleet", "")["epoch"] == 1.0 })
 	b.clock.Add(61_000)
 	x.send()
