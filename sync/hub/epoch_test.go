@@ -71,8 +71,8 @@ func TestBooksThatWereRolledBackLearnBeforeTheyGrant(t *testing.T) {
 	}
 }
 
-// withOneGone is a bench whose books can be rolled back by the answer's last: x has told and asked again since, and z never
-// counted acme's calls and is gone.
+// withOneGone is a bench whose books can be rolled back: x has asked again since, and z never counted acme's calls and is
+// gone.
 func withOneGone(t *testing.T) (b *bench, x, z *holder, rollBack func()) {
 	bus, books := &wires{}, replica.NewMemory()
 	b = newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
