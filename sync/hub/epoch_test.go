@@ -71,8 +71,7 @@ func TestBooksThatWereRolledBackLearnBeforeTheyGrant(t *testing.T) {
 	}
 }
 
-// withOneGone is a bench whose books can be rolled back: x has asked again since, and z never counted acme's calls and is
-// gone.
+// withOneGone is a bench whose books can be rolled back: x has asked again since, and z counted nothing and is gone.
 func withOneGone(t *testing.T) (b *bench, x, z *holder, rollBack func()) {
 	bus, books := &wires{}, replica.NewMemory()
 	b = newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
