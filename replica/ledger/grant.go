@@ -40,6 +40,9 @@ func (b *Book) Grant(a Ask, now int64) (Award, *Refusal) {
 		return Award{}, no
 	}
 	p := b.open(span, now)
+	if span.Start <= b.Holder(a.Holder).Forgot { // it would not take more, and could never give it back
+		return b.award(a.Holder, p), nil
+	}
 	missing := min(a.Target, MaxUnits)
 	for i := range p.Lines {
 		if l := &p.Lines[i]; l.Holder == a.Holder {
@@ -76,9 +79,6 @@ func (b *Book) mayGrant(a Ask, now int64) (Span, *Refusal) {
 	}
 	if span.Start != a.Period {
 		return Span{}, refuse(CodeUnknown, "the open period begins at %d, not at %d", span.Start, a.Period)
-	}
-	if span.Start <= h.Forgot { // it would not take them, and could never give them back
-		return Span{}, refuse(CodeUnknown, "this holder has forgotten the period that begins at %d", span.Start)
 	}
 	if max(now, span.Start) >= b.Terms.Until {
 		return Span{}, refuse(CodeUnknown, "the terms are not known for that time")
