@@ -21,7 +21,7 @@ func grantBugs() []bug {
 			"if now < p.Start {"},
 		{"rollover is not granted before its period", f, "if now < p.Start || b.Learning.Until != 0 {",
 			"if b.Learning.Until != 0 {"},
-		{"nothing is granted in a period that was forgotten", f, "if span.Start <= b.Holder(a.Holder).Forgot {", "if false {"},
+		{"nothing is granted in a forgotten period", f, "if span.Start <= b.Holder(a.Holder).Forgot {", "if false {"},
 		{"a grant of a lost log may have been larger", "book.go", "g.Peak = max(g.Peak, b.grantLive(&g)) // a", "// a"},
 		{"grants are not granted while the book learns", f, "b.Learning.Until == 0 && g.Active", "g.Active"},
 		{"a grant that is over gives nothing", f, "&& g.Active(max(now, p.Start)) ", ""},
