@@ -192,17 +192,8 @@ func (s Throughput) round(ctx context.Context, r rival, out *Compared) error {
 }
 
 func (s Throughput) measure(ctx context.Context, r rival, address string, of *process) (Traffic, float64, error) {
-	before, err := of.cpu()
-	if err != nil {
-		return Traffic{}, 0, err
-	}
-	load := Load{Network: r.network, Address: address, Requests: r.requests, Connections: connections, Duration: s.Round}
-	t, err := load.Run(ctx)
-	if err != nil {
-		return Traffic{}, 0, err
-	}
-	after, err := of.cpu()
-	return t, float64((after - before).Nanoseconds()) / 1000 / float64(t.Requests), err
+	load := Load{Network: r.network, Address: address, Requests: r.requests, Connections: connections}
+	return side{load.drive, of}.measure(ctx, s.Round)
 }
 
 // change makes subscription changes at an even pace until ctx ends.
@@ -226,8 +217,7 @@ func (s Throughput) change(ctx context.Context, p *plant) error {
 // judge fills in the medians.
 func (c *Compared) judge() {
 	c.Ratio = median(c.Product, Traffic.Rate) / median(c.Floor, Traffic.Rate)
-	p99 := func(t Traffic) float64 { return float64(t.P99) }
-	c.P99Ratio = median(c.Product, p99) / median(c.Floor, p99)
+	c.P99Ratio = median(c.Product, Traffic.p99) / median(c.Floor, Traffic.p99)
 	same := func(f float64) float64 { return f }
 	c.CPU, c.FloorCPU = median(c.productCPU, same), median(c.floorCPU, same)
 	c.CPURatio = c.FloorCPU / c.CPU

@@ -14,6 +14,10 @@ var (
 	ErrNotFound = errors.New("no such document")
 )
 
+// Contested tells whether a write may have failed only because another was faster, or may have been applied after all:
+// both are tried again from what the log holds.
+func Contested(err error) bool { return errors.Is(err, ErrConflict) || errors.Is(err, ErrUnknown) }
+
 // A CommandID names one attempt to change something, for ever. The first half says which request, the second what
 // was asked, so that the same request with another payload is told apart.
 type CommandID [16]byte

@@ -108,16 +108,21 @@ func (s *spender) spend(address func() string) {
 	}
 }
 
+// limited makes a customer with a hard limit for a year, and answers the revision.
+func (w *workshop) limited(t *testing.T, customer string, limit int, at string) (revision string) {
+	t.Helper()
+	w.must(t, 0, "catalog", "apply", "../../bench/world/forge.yaml", at)
+	w.must(t, 0, "customer", "put", customer, at)
+	return w.must(t, 0, "subscription", "put", customer, "main", "plan=team",
+		fmt.Sprintf(`overrides={"ai-credits":{"limit":%d,"per":"year"}}`, limit), at).revision()
+}
+
 func killedSidecarsKeepToTheLimit(t *testing.T, w *workshop) {
 	const limit, sidecars = 8000, 3
 	nats, url := w.broker(t, "-1")
 	hub := w.run(t, anywhere("hub", "--nats", url)...)
 	at := "--hub=" + hub.ready["hub"]
-	w.must(t, 0, "catalog", "apply", "../../bench/world/forge.yaml", at)
-	w.must(t, 0, "customer", "put", "acme", at)
-	revision := w.must(t, 0, "subscription", "put", "acme", "main", "plan=team",
-		fmt.Sprintf(`overrides={"ai-credits":{"limit":%d,"per":"year"}}`, limit), at).revision()
-	s := spender{workshop: w, revision: revision, stop: make(chan struct{})}
+	s := spender{workshop: w, revision: w.limited(t, "acme", limit, at), stop: make(chan struct{})}
 	var group sync.WaitGroup
 	for i := range sidecars {
 		args := anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, fmt.Sprint("count", i)))
@@ -139,12 +144,7 @@ func nobodyIsDeniedInVain(t *testing.T, w *workshop) {
 	const limit = 6000
 	nats, url := w.broker(t, "-1")
 	hub := w.run(t, anywhere("hub", "--nats", url)...)
-	at := "--hub=" + hub.ready["hub"]
-	w.must(t, 0, "catalog", "apply", "../../bench/world/forge.yaml", at)
-	w.must(t, 0, "customer", "put", "idle", at)
-	revision := w.must(t, 0, "subscription", "put", "idle", "main", "plan=team",
-		fmt.Sprintf(`overrides={"ai-credits":{"limit":%d,"per":"year"}}`, limit), at).revision()
-	used := 0
+	revision, used := w.limited(t, "idle", limit, "--hub="+hub.ready["hub"]), 0
 	for i, until := range []int{limit * 30 / 100, limit * 60 / 100, limit * 95 / 100} {
 		p := w.run(t, anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, fmt.Sprint("vain", i)))...)
 		w.must(t, 0, "explain", "idle", "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar",

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -255,7 +254,7 @@ func (b *Book) Holder(id HolderID) *Holder {
 }
 
 func (b *Book) findHolder(id HolderID) (int, bool) {
-	return slices.BinarySearchFunc(b.Holders, id, func(h Holder, id HolderID) int { return bytes.Compare(h.ID[:], id[:]) })
+	return slices.BinarySearchFunc(b.Holders, id, func(h Holder, id HolderID) int { return h.ID.Compare(id) })
 }
 
 // meet finds or adds a holder.

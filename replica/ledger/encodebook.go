@@ -1,7 +1,5 @@
 package ledger
 
-import "bytes"
-
 // ascending tells whether a list is in order, none twice: it is searched by halves.
 func ascending[T any](of []T, less func(x, y *T) bool) bool {
 	for i := 1; i < len(of); i++ {
@@ -19,7 +17,7 @@ func (c *codec) book(b *Book) {
 	c.calendar(&b.Calendar)
 	list(c, &b.Grants, (*codec).grant)
 	list(c, &b.Holders, (*codec).holder)
-	c.bad = c.bad || !ascending(b.Holders, func(x, y *Holder) bool { return bytes.Compare(x.ID[:], y.ID[:]) < 0 })
+	c.bad = c.bad || !ascending(b.Holders, func(x, y *Holder) bool { return x.ID.Compare(y.ID) < 0 })
 	list(c, &b.Periods, func(c *codec, p *Period) { c.period(p, b) })
 	c.bad = c.bad || !ascending(b.Periods, func(x, y *Period) bool { return x.Start < y.Start })
 	c.uint(&b.Turn)

@@ -100,6 +100,9 @@ func TestLearningEndsByFenceOrTheOperatorsWord(t *testing.T) {
 			t.Fatal("it does not learn")
 		}
 		end(sc.b)
+		if sc.b.Learning.Until != 0 {
+			t.Errorf("%s: it still learns", name)
+		}
 		sc.want(name, sc.left(8), 10)
 	}
 }

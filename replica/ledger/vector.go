@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 )
@@ -89,6 +90,9 @@ func (s Source) backed() bool { return s.Kind != Unbacked }
 
 // A HolderID names a holder for ever. It is random.
 type HolderID [16]byte
+
+// Compare orders holders in the same way everywhere.
+func (id HolderID) Compare(other HolderID) int { return bytes.Compare(id[:], other[:]) }
 
 // A Refusal is the ledger's deterministic "no".
 type Refusal struct {

@@ -70,8 +70,7 @@ func (r *recording) count() error {
 	for _, f := range r.facts {
 		a := r.m.account(keyOf(f.Customer, f.Feature))
 		a.mu.Lock()
-		f.Held.Use = a.use(r.m.holder(), r.m.clock.read())
-		a.fact(f, r.m.clock.read())
+		a.fact(f, r.m.holder(), r.m.clock.read())
 		r.m.add(in, a, Memory{Key: f.Key, Answer: counted, At: r.m.clock.read()})
 		a.mu.Unlock()
 	}
@@ -80,8 +79,13 @@ func (r *recording) count() error {
 }
 
 // fact counts one; beyond what can be counted it counts no more.
-func (a *account) fact(f *Fact, now int64) {
-	if terms, ok := checker.Counted(f.Held, &checker.Ask{Anywhere: true}, now); ok {
+func (a *account) fact(f *Fact, id ledger.HolderID, now int64) {
+	terms, ok := checker.Counted(f.Held, &checker.Ask{Anywhere: true}, now)
+	if !ok { // who holds nothing else may still have a grant
+		f.Held.Use = a.use(id, now)
+		terms, ok = checker.Counted(f.Held, &checker.Ask{Anywhere: true}, now)
+	}
+	if ok {
 		a.rule = ledger.RuleOf(&terms)
 	} else if a.rule == (ledger.Rule{}) {
 		a.rule = ledger.Rule{Per: checker.Month} // the customer holds nothing any more

@@ -1,6 +1,10 @@
 package hub
 
-import "github.com/sidegate/sidegate/replica"
+import (
+	"context"
+
+	"github.com/sidegate/sidegate/replica"
+)
 
 // A bookWrite is one that the books have.
 type bookWrite struct {
@@ -31,12 +35,18 @@ func (h *Hub) changeBook(c *call, key string, decide func(e replica.Entry, exist
 	if err != nil {
 		return bookWrite{}, err
 	}
+	rev, err := h.putBooks(ctx, cmd, puts...)
+	return bookWrite{rev, false}, err
+}
+
+// putBooks writes to the books, and waits until this hub has read it.
+func (h *Hub) putBooks(ctx context.Context, cmd command, puts ...replica.Put) (uint64, error) {
 	rev, err := h.books.Put(ctx, cmd.id, puts...)
 	if err == nil {
 		err = h.keys.wait(ctx, rev)
 	}
 	if err != nil {
-		return bookWrite{}, logFault(err)
+		return 0, logFault(err)
 	}
-	return bookWrite{rev, false}, nil
+	return rev, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -104,6 +105,22 @@ func readFields(n catalog.Node, example string, field func(key string, n catalog
 		return faults
 	}
 	return nil
+}
+
+// truth reads true or false.
+func truth(n catalog.Node) (bool, error) {
+	if n.Kind != catalog.Bool {
+		return false, fmt.Errorf("it must be true or false, not %s", n.Kind)
+	}
+	return n.Text == "true", nil
+}
+
+// shortText reads a text for people.
+func shortText(n catalog.Node) (string, error) {
+	if n.Kind != catalog.Text || len(n.Text) > 256 {
+		return "", errors.New("it must be a text of at most 256 bytes")
+	}
+	return n.Text, nil
 }
 
 // faultOf is what is wrong with a field, from an error that may be a fault without a path.

@@ -48,29 +48,16 @@ func (e enrolment) document() enrolmentDoc {
 }
 
 // readEnrolment reads the body. The error is catalog.Faults.
-func readEnrolment(n catalog.Node, now time.Time) (enrolment, error) {
-	var e enrolment
-	var faults catalog.Faults
-	for _, f := range n.Fields {
-		if err := e.field(f.Key, f.Value, now); err != nil {
-			faults = append(faults, faultOf(f, err))
-		}
-	}
-	if n.Kind != catalog.Map {
-		faults = catalog.Faults{{Problem: "it must be a mapping", Remedy: `such as {"name": "berlin-1"}`}}
-	}
-	if len(faults) > 0 {
-		return e, faults
-	}
-	return e, nil
+func readEnrolment(n catalog.Node, now time.Time) (e enrolment, err error) {
+	err = readFields(n, `{"name": "berlin-1"}`, func(key string, n catalog.Node) error { return e.field(key, n, now) })
+	return e, err
 }
 
-func (e *enrolment) field(key string, n catalog.Node, now time.Time) error {
+func (e *enrolment) field(key string, n catalog.Node, now time.Time) (err error) {
 	switch {
-	case key == "name" && (n.Kind != catalog.Text || len(n.Text) > 256):
-		return fmt.Errorf("it must be a text of at most 256 bytes")
 	case key == "name":
-		e.Name = n.Text
+		e.Name, err = shortText(n)
+		return err
 	case key == "groups" && n.Kind != catalog.List:
 		return fmt.Errorf("it must be a list, not %s", n.Kind)
 	case key == "groups":
@@ -161,7 +148,7 @@ func (h *Hub) enrol(c *call) error {
 	if err != nil {
 		return err
 	}
-	next.rev, err = h.putBook(c, cmd, replica.Put{Key: enrolmentKey(next.ID), Value: value})
+	next.rev, err = h.putBooks(c.r.Context(), cmd, replica.Put{Key: enrolmentKey(next.ID), Value: value})
 	if err != nil {
 		return err
 	}
@@ -192,18 +179,6 @@ func (h *Hub) enrolled(c *call, cmd command, id string) (old enrolment, found bo
 	return old, false, nil
 }
 
-// putBook writes a document of the books, and waits until this hub has read it.
-func (h *Hub) putBook(c *call, cmd command, put replica.Put) (uint64, error) {
-	rev, err := h.books.Put(c.r.Context(), cmd.id, put)
-	if err == nil {
-		err = h.keys.wait(c.r.Context(), rev)
-	}
-	if err != nil {
-		return 0, logFault(err)
-	}
-	return rev, nil
-}
-
 func (h *Hub) listEnrolments(c *call) error {
 	list := []enrolmentDoc{}
 	for _, e := range h.roster.list() {
@@ -220,44 +195,40 @@ func (h *Hub) revokeEnrolment(c *call) error {
 	if err != nil {
 		return err
 	}
-	e, ok, err := get(c.r.Context(), h.books, enrolmentKey(id))
-	if err != nil {
-		return err
-	}
 	if err := c.read(); err != nil {
 		return err
 	}
-	cmd, err := c.command()
-	if err != nil {
-		return err
-	}
-	if rev, done, err := cmd.done(e.Recent); err != nil {
-		return err
-	} else if done {
-		return c.wroteOne(id, rev)
-	}
-	if !ok {
-		return refuse(http.StatusNotFound, "enrolment_not_found", "there is no enrolment %q; GET /v1/fleet/enrolments lists "+
-			"them", id)
-	}
-	old, err := decodeEnrolment(id, e)
-	if err != nil {
-		return err
-	}
-	over := old.ExpiresAt != nil && !h.now().Before(*old.ExpiresAt)
-	switch revoke := h.opts.Enrolment.Revoke; {
-	case revoke != nil:
-		if err := revoke(old.User); err != nil {
-			return fmt.Errorf("revoking %s: %w", old.User, err)
+	var old enrolment
+	w, err := h.changeBook(c, enrolmentKey(id), func(e replica.Entry, exists bool) ([]replica.Put, error) {
+		if !exists {
+			return nil, refuse(http.StatusNotFound, "enrolment_not_found",
+				"there is no enrolment %q; GET /v1/fleet/enrolments lists them", id)
 		}
-	case !over:
-		return refuse(http.StatusConflict, "revocation_not_possible", "NATS is not run by this hub, and its credentials are "+
-			"still good: whoever runs NATS can revoke user %s of the account (nsc revocations add-user)", old.User)
-	}
-	rev, err := h.putBook(c, cmd, replica.Put{Key: enrolmentKey(id), Expect: e.Rev, Delete: true})
+		if old, err = decodeEnrolment(id, e); err != nil {
+			return nil, err
+		}
+		return []replica.Put{{Key: enrolmentKey(id), Expect: e.Rev, Delete: true}}, h.shutOut(&old)
+	})
 	if err != nil {
 		return err
 	}
-	h.log.Info("revoked the credentials of a sidecar", "id", id, "name", old.Name, "user", old.User, "by", c.who.ID)
-	return c.wroteOne(id, rev)
+	if !w.again {
+		h.log.Info("revoked the credentials of a sidecar", "id", id, "name", old.Name, "user", old.User, "by", c.who.ID)
+	}
+	return c.wroteOne(id, w.rev)
+}
+
+// shutOut has NATS let a user in no more.
+func (h *Hub) shutOut(e *enrolment) error {
+	if revoke := h.opts.Enrolment.Revoke; revoke != nil {
+		if err := revoke(e.User); err != nil {
+			return fmt.Errorf("revoking %s: %w", e.User, err)
+		}
+		return nil
+	}
+	if e.ExpiresAt != nil && !h.now().Before(*e.ExpiresAt) {
+		return nil
+	}
+	return refuse(http.StatusConflict, "revocation_not_possible", "NATS is not run by this hub, and its credentials are "+
+		"still good: whoever runs NATS can revoke user %s of the account (nsc revocations add-user)", e.User)
 }

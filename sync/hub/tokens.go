@@ -46,13 +46,11 @@ func readToken(n catalog.Node) (tokenAsk, error) {
 	return t, nil
 }
 
-func (t *tokenAsk) field(key string, n catalog.Node) error {
+func (t *tokenAsk) field(key string, n catalog.Node) (err error) {
 	switch key {
 	case "name":
-		if n.Kind != catalog.Text || len(n.Text) > 256 {
-			return fmt.Errorf("it must be a text of at most 256 bytes")
-		}
-		t.Name = n.Text
+		t.Name, err = shortText(n)
+		return err
 	case "scope":
 		return t.scope(n)
 	case "scopes":
@@ -72,10 +70,8 @@ func (t *tokenAsk) field(key string, n catalog.Node) error {
 		t.ExpiresAt = &at
 		return err
 	case "rotate":
-		if n.Kind != catalog.Bool {
-			return fmt.Errorf("it must be true or false, not %s", n.Kind)
-		}
-		t.rotate = n.Text == "true"
+		t.rotate, err = truth(n)
+		return err
 	default:
 		return fmt.Errorf("this field is not known; known here: name, scopes, expires_at, rotate")
 	}

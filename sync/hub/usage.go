@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"slices"
@@ -223,21 +224,26 @@ func (h *Hub) accept(c *call) error {
 
 // readAccept reads {epoch}.
 func readAccept(n catalog.Node) (epoch uint64, err error) {
-	faults := catalog.Faults{{Path: "epoch", Problem: "it is missing", Remedy: "name the epoch that GET /v1/fleet shows"}}
-	for _, f := range n.Fields {
-		if f.Key != "epoch" {
-			return 0, catalog.Faults{{Path: f.Key, Line: f.Line, Problem: "this field is not known",
-				Remedy: "known here: epoch"}}
+	named := false
+	err = readFields(n, `{"epoch": 1}`, func(key string, n catalog.Node) (err error) {
+		if key != "epoch" {
+			return unknownField("epoch")
 		}
-		if epoch, err = strconv.ParseUint(f.Value.Text, 10, 64); err != nil || f.Value.Kind != catalog.Number {
-			return 0, catalog.Faults{{Path: f.Key, Line: f.Line, Problem: "it must be a whole number"}}
+		named = true
+		if epoch, err = strconv.ParseUint(n.Text, 10, 64); err != nil || n.Kind != catalog.Number {
+			return errors.New("it must be a whole number")
 		}
-		faults = nil
+		return nil
+	})
+	if err == nil && !named {
+		err = catalog.Faults{{Path: "epoch", Problem: "it is missing", Remedy: "name the epoch that GET /v1/fleet shows"}}
 	}
-	if len(faults) > 0 {
-		return 0, faults
-	}
-	return epoch, nil
+	return epoch, err
+}
+
+// unknownField refuses a field that is none of those that are known.
+func unknownField(known string) catalog.Fault {
+	return catalog.Fault{Problem: "this field is not known", Remedy: "known here: " + known}
 }
 
 func (h *Hub) fence(c *call) error {
@@ -279,20 +285,12 @@ func noHolder(id string) *problem {
 
 // readFence reads {destroyed?}.
 func readFence(n catalog.Node) (destroyed bool, err error) {
-	var faults catalog.Faults
-	for _, f := range n.Fields {
-		switch {
-		case f.Key != "destroyed":
-			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: "this field is not known",
-				Remedy: "known here: destroyed"})
-		case f.Value.Kind != catalog.Bool:
-			faults = append(faults, catalog.Fault{Path: f.Key, Line: f.Line, Problem: "it must be true or false"})
-		default:
-			destroyed = f.Value.Text == "true"
+	err = readFields(n, `{"destroyed": true}`, func(key string, n catalog.Node) (err error) {
+		if key != "destroyed" {
+			return unknownField("destroyed")
 		}
-	}
-	if len(faults) > 0 {
-		return false, faults
-	}
-	return destroyed, nil
+		destroyed, err = truth(n)
+		return err
+	})
+	return destroyed, err
 }

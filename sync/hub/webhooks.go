@@ -87,10 +87,8 @@ func (w *webhookAsk) field(key string, n catalog.Node) (err error) {
 		}
 		return outbox.CheckURL(n.Text)
 	case "description":
-		w.Description = n.Text
-		if n.Kind != catalog.Text || len(n.Text) > 256 {
-			return fmt.Errorf("it must be a text of at most 256 bytes")
-		}
+		w.Description, err = shortText(n)
+		return err
 	case "secret":
 		if n.Kind != catalog.Text {
 			return fmt.Errorf("it must be a text, not %s", n.Kind)
@@ -109,14 +107,6 @@ func (w *webhookAsk) field(key string, n catalog.Node) (err error) {
 	default:
 		return fmt.Errorf("this field is not known; known here: url, events, description, secret, disabled, rotate")
 	}
-	return nil
-}
-
-func truth(n catalog.Node) (bool, error) {
-	if n.Kind != catalog.Bool {
-		return false, fmt.Errorf("it must be true or false, not %s", n.Kind)
-	}
-	return n.Text == "true", nil
 }
 
 func (w *webhookAsk) events(n catalog.Node) error {
@@ -214,7 +204,7 @@ func (h *Hub) deleteWebhook(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.wroteWebhook(id, w.rev, "")
+	return c.wroteOne(id, w.rev)
 }
 
 func noWebhook(id string) *problem {

@@ -1,7 +1,6 @@
 package counting
 
 import (
-	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -40,15 +39,15 @@ func (c *Counter) Lesson(ctx context.Context) (l Lesson, err error) {
 		}
 		l.Books++
 		for _, id := range b.Awaits() {
-			awaited[id] = id != nobody
+			awaited[id] = true
 		}
 		if !b.Terms.Soft {
 			l.AtRisk += b.Unaccounted(now)
 		}
 		return nil
 	})
-	maps.DeleteFunc(awaited, func(_ ledger.HolderID, is bool) bool { return !is })
-	l.Awaited = slices.SortedFunc(maps.Keys(awaited), func(x, y ledger.HolderID) int { return bytes.Compare(x[:], y[:]) })
+	delete(awaited, nobody)
+	l.Awaited = slices.SortedFunc(maps.Keys(awaited), ledger.HolderID.Compare)
 	return l, err
 }
 
@@ -69,7 +68,7 @@ func (c *Counter) Accept(ctx context.Context, epoch uint64) (ok bool, err error)
 			c.log.Warn("the operator does not wait for holders any more that may hold rights", "epoch", epoch)
 			return true, nil
 		}
-		if !lost(err) {
+		if !replica.Contested(err) {
 			return false, err
 		}
 	}

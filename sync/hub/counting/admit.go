@@ -68,7 +68,7 @@ func (c *Counter) admit(ctx context.Context, r request) {
 
 // fail answers that the books could not be reached. That is said once, until one holder is answered again.
 func (c *Counter) fail(ctx context.Context, reply func([]byte), err error) {
-	if ctx.Err() == nil && !lost(err) && !c.failing.Swap(true) {
+	if ctx.Err() == nil && !replica.Contested(err) && !c.failing.Swap(true) {
 		c.log.Warn("holders cannot be answered; they ask again", "error", err)
 	}
 	c.refuse(reply, wire.CodeUnavailable, "the books could not be written; ask again")

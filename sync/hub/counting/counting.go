@@ -225,9 +225,3 @@ func get(ctx context.Context, log replica.Log, key string) (replica.Entry, error
 	}
 	return e, err
 }
-
-// lost tells whether a write may have failed only because another was faster, or may have been applied after all: both
-// are tried again from what the log holds.
-func lost(err error) bool {
-	return errors.Is(err, replica.ErrConflict) || errors.Is(err, replica.ErrUnknown)
-}

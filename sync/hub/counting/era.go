@@ -121,7 +121,7 @@ func (a *era) write(ctx context.Context, d epochDoc, expect uint64) error {
 func (a *era) begin(ctx context.Context) error {
 	for range attempts {
 		err := a.check(ctx)
-		if err == nil || !lost(err) {
+		if err == nil || !replica.Contested(err) {
 			return err
 		}
 	}
@@ -229,7 +229,7 @@ func (a *era) watch(ctx context.Context) error {
 		case <-tick.C:
 		case <-a.wake:
 		}
-		if err := a.check(ctx); err != nil && ctx.Err() == nil && !lost(err) {
+		if err := a.check(ctx); err != nil && ctx.Err() == nil && !replica.Contested(err) {
 			a.c.log.Warn("the log of books could not be looked at", "error", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
@@ -47,6 +48,9 @@ func (c *Counter) Fence(ctx context.Context, id ledger.HolderID, destroyed bool)
 func (c *Counter) part(ctx context.Context, lost map[ledger.HolderID]string) (in int, err error) {
 	k := basket{c: c}
 	err = c.shelf.each(replica.KindLedger+"/", func(t title) error {
+		if !mentions(t.value, lost) {
+			return nil
+		}
 		b, err := ledger.DecodeBook([]byte(t.value))
 		if err != nil {
 			return err
@@ -65,6 +69,19 @@ func (c *Counter) part(ctx context.Context, lost map[ledger.HolderID]string) (in
 		err = k.run(ctx)
 	}
 	return in, err
+}
+
+// few is up to how many holders are looked for in a book's bytes, which is quicker than to decode it.
+const few = 8
+
+// mentions tells whether an encoded book may know one of some holders.
+func mentions(book string, some map[ledger.HolderID]string) bool {
+	for id := range some {
+		if len(some) > few || strings.Contains(book, string(id[:])) {
+			return true
+		}
+	}
+	return false
 }
 
 // parting answers how many of some holders a book knows, or waits for, and whether it still listens to one.

@@ -134,7 +134,7 @@ func (f *fleet) known() []ledger.HolderID {
 			out = append(out, id)
 		}
 	}
-	slices.SortFunc(out, func(x, y ledger.HolderID) int { return bytes.Compare(x[:], y[:]) })
+	slices.SortFunc(out, ledger.HolderID.Compare)
 	return out
 }
 
@@ -148,7 +148,7 @@ func (f *fleet) all() []member {
 			out = append(out, m)
 		}
 	}
-	slices.SortFunc(out, func(x, y member) int { return bytes.Compare(x.doc.ID[:], y.doc.ID[:]) })
+	slices.SortFunc(out, func(x, y member) int { return x.doc.ID.Compare(y.doc.ID) })
 	return out
 }
 
@@ -176,7 +176,7 @@ func (f *fleet) change(ctx context.Context, id ledger.HolderID, decide func(old 
 			f.store(next, rev)
 			return nil
 		}
-		if !lost(err) {
+		if !replica.Contested(err) {
 			return err
 		}
 		last = err

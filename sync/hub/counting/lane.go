@@ -184,7 +184,7 @@ func (l *lane) write(ctx context.Context, entry []*result, gate uint64) {
 	rev := uint64(0)
 	if len(puts) > 0 {
 		var err error
-		if rev, err = l.c.put(ctx, puts); lost(err) {
+		if rev, err = l.c.put(ctx, puts); replica.Contested(err) {
 			for _, r := range entry {
 				l.again(ctx, r)
 			}
@@ -219,7 +219,7 @@ func (l *lane) alone(ctx context.Context, t *task) {
 			l.c.written(r.result, r.rev)
 			return
 		}
-		if last = err; !lost(err) {
+		if last = err; !replica.Contested(err) {
 			break
 		}
 		pause(ctx, time.Duration(rand.Int64N(int64(n+1)*int64(2*time.Millisecond))))

@@ -159,7 +159,7 @@ func (p *publisher) publish(ctx context.Context, key string) error {
 			p.c.shelf.setTotals(key, rev, totals.Span.Start)
 			return nil
 		}
-		if !lost(err) {
+		if !replica.Contested(err) {
 			return err
 		}
 		there, err := get(ctx, p.c.o.Totals, to)

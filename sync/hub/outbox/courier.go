@@ -119,7 +119,7 @@ func (o *Outbox) deliver(ctx context.Context, p parcel) error {
 		defer cancel()
 		err = o.settle(end, p, held{d, rev}, a)
 	}
-	if err != nil && ctx.Err() == nil && !lost(err) {
+	if err != nil && ctx.Err() == nil && !replica.Contested(err) {
 		o.log.Warn("an event could not be claimed or settled; trying again", "webhook", p.hook.ID, "event", p.id,
 			"error", err)
 		pause(ctx, troubled)
@@ -232,11 +232,6 @@ func (o *Outbox) disable(ctx context.Context, p parcel) error {
 		o.log.Warn("a webhook answered 410 Gone and is disabled; put it again to enable it", "webhook", w.ID)
 	}
 	return err
-}
-
-// lost tells whether a write may have failed only because another hub was faster.
-func lost(err error) bool {
-	return errors.Is(err, replica.ErrConflict) || errors.Is(err, replica.ErrUnknown)
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -14,7 +14,7 @@ const dropMany = replica.MaxPuts / 2
 // drop takes back what nobody is to hear any more, and what is too much.
 func (o *Outbox) drop(ctx context.Context) error {
 	for _, t := range o.surplus() {
-		if _, err := o.o.Log.Put(ctx, o.o.Command(), t.puts...); lost(err) {
+		if _, err := o.o.Log.Put(ctx, o.o.Command(), t.puts...); replica.Contested(err) {
 			continue // once it is known what changed
 		} else if err != nil {
 			return err

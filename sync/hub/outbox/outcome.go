@@ -70,7 +70,7 @@ type owed struct {
 func (o *Outbox) save(ctx context.Context) error {
 	for _, w := range o.unsaved() {
 		rev, err := o.o.Log.Put(ctx, o.o.Command(), w.put)
-		if lost(err) {
+		if replica.Contested(err) {
 			continue
 		}
 		if err != nil {
