@@ -29,7 +29,8 @@ type Source interface {
 type Meter interface {
 	// Use fills in what is used of a metered feature. room is memory for a key.
 	Use(customer, feature, room []byte, u *checker.Use)
-	// Consume decides, counts, and returns when it is written down; an error says that nothing was counted.
+	// Consume fills in what is used, decides, counts, and returns when it is written down; an error says that nothing
+	// was counted.
 	Consume(ctx context.Context, r *meter.Request) (meter.Result, error)
 	// Reserve decides as Consume does, and sets units aside; a denied one has no ID.
 	Reserve(ctx context.Context, r *meter.Request, ttl time.Duration) (meter.Result, meter.Reserved, error)
@@ -267,6 +268,7 @@ func (a *API) decide(w *work, view *index.View, now int64) (trouble, bool) {
 	if !ok {
 		return t, false
 	}
+	a.use(w)
 	d := checker.Decide(&w.held, &w.ask.Ask, now)
 	a.metrics.count(w.api, d.Reason)
 	w.out = a.append(w.out, answered{&w.ask, &w.held, &d, view.Revision()})
@@ -281,9 +283,6 @@ func (a *API) hold(w *work, view *index.View, now int64) (trouble, bool) {
 		return notFollowed, false
 	}
 	held.Age = a.age(now)
-	if a.o.Meter != nil && held.Feature != nil && held.Feature.Type == checker.Metered && held.Record != nil {
-		a.o.Meter.Use(k.customer, k.feature, w.room, &held.Use)
-	}
 	if k.Environment == nil {
 		k.Environment = a.env
 	}
@@ -304,6 +303,14 @@ func (a *API) hold(w *work, view *index.View, now int64) (trouble, bool) {
 		return badRequest("value", err.Error()), false
 	}
 	return trouble{}, true
+}
+
+// use completes what is held by what is used. Whoever consumes leaves that to the meter.
+func (a *API) use(w *work) {
+	k, held := &w.ask, &w.held
+	if a.o.Meter != nil && held.Feature != nil && held.Feature.Type == checker.Metered && held.Record != nil {
+		a.o.Meter.Use(k.customer, k.feature, w.room, &held.Use)
+	}
 }
 
 // age is how long ago the replica last knew itself at the head, in milliseconds.

@@ -242,6 +242,7 @@ func (a *API) explain(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble,
 	if t, ok := a.hold(w, view, now); !ok {
 		return t, false
 	}
+	a.use(w)
 	d, steps := checker.Explain(&w.held, &w.ask.Ask, now)
 	a.metrics.count(w.api, d.Reason)
 	out := appendDecision(w.out, answered{&w.ask, &w.held, &d, view.Revision()})

@@ -33,6 +33,7 @@ func (c *till) Consume(_ context.Context, r *meter.Request) (meter.Result, error
 	if c.err != nil || c.res.Replayed != nil {
 		return c.res, c.err
 	}
+	c.Use(nil, nil, nil, &r.Held.Use)
 	d := checker.Decide(r.Held, r.Ask, noon.UnixMilli())
 	res := meter.Result{Decision: d, RetryAfter: c.res.RetryAfter}
 	if d.Allowed {

@@ -75,6 +75,7 @@ func TestSidecarsAreToldOfGrantsAndRolloverBeforeAnythingIsConsumed(t *testing.T
 		t.Errorf("%d are held, want the 7 of the grant", x.free("alone", "calls"))
 	}
 	x.ask("acme", "calls", 10)
+	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Out == 10 }) // of this month, the last
 	b.at("2026-12-20T00:00:00Z")
 	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Rolled == 30 })
 }

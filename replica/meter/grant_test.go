@@ -1,0 +1,40 @@
+package meter
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
+)
+
+func TestWhoHasNothingButAGrantSpendsIt(t *testing.T) { synctest.Test(t, nothingButAGrant) }
+
+func nothingButAGrant(t *testing.T) {
+	s := newStand(t, checker.Allowance{Per: checker.Month})
+	s.desk.book = ledger.Book{}
+	s.desk.book.SetTerms(ledger.Terms{Until: ledger.Forever}, ledger.Rule{Per: checker.Never}, time.Now().UnixMilli())
+	s.desk.book.SetGrant(ledger.Grant{ID: "voucher", Amount: 10, Until: ledger.Forever})
+	m, stop := s.open(newTin(1))
+	defer stop()
+	if res := s.consume(m, 1); res.Decision.Reason != checker.NotEntitled {
+		t.Errorf("before it heard of the grant: got %+v", res)
+	}
+	totals := s.folded()
+	key := replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls")
+	m.told(replica.Entry{Key: key, Rev: 1, Value: ledger.AppendTotals(nil, &totals)})
+	if _, err := m.Record(t.Context(), []Fact{s.fact(3, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.account(keyOf("acme", "calls")).led.Entries[0].Span; got.Start != 0 {
+		t.Errorf("a fact is of the period %v, want that of the grant", got)
+	}
+	if res := s.consume(m, 7); res.Consumed != 7 {
+		t.Errorf("got %+v", res)
+	}
+	if res := s.consume(m, 1); res.Decision.Reason != checker.LimitReached {
+		t.Errorf("beyond the grant: got %+v", res)
+	}
+}
