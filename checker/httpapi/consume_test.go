@@ -197,6 +197,13 @@ func TestAChecksUseIsTheMeters(t *testing.T) {
 		!strings.Contains(body, `"held":1`) || !strings.Contains(body, "limit_reached") {
 		t.Errorf("got %s", body)
 	}
+	for _, path := range []string{"/v1/explain?customer=acme&feature=calls", "/v1/customers/acme/entitlements"} {
+		ctx := request("GET", path, "")
+		a.Handler(ctx)
+		if body := string(ctx.Response.Body()); !strings.Contains(body, `"used":2,"remaining":3`) {
+			t.Errorf("%s: got %s", path, body)
+		}
+	}
 	var status fasthttp.RequestCtx
 	status.Request.SetRequestURI("/v1/status")
 	a.Handler(&status)

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
@@ -77,7 +78,8 @@ func TestSidecarsAreToldOfGrantsAndRolloverBeforeAnythingIsConsumed(t *testing.T
 	x.ask("acme", "calls", 10)
 	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Out == 10 }) // of this month, the last
 	b.at("2026-12-20T00:00:00Z")
-	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Rolled == 30 })
+	december := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Rolled == 30 && s.Span.Start == december })
 }
 
 func TestAReportWithoutNewsIsNotWritten(t *testing.T) {
