@@ -109,7 +109,11 @@ func TestTheOperatorMayAcceptWhatHoldersHaveNotTold(t *testing.T) {
 	if fleet := b.ok("GET /v1/fleet", ""); fleet["learning"] != nil {
 		t.Errorf("before the loss: got %v", fleet)
 	}
+	_, before, _ := b.books.Head(t.Context())
 	b.refused("409 another_epoch", "POST /v1/fleet/accept", `{"epoch":0}`)
+	if _, after, _ := b.books.Head(t.Context()); after != before {
+		t.Error("what was refused was written")
+	}
 	rollBack()
 	until(t, "the epoch is raised", func() bool { return b.ok("GET /v1/fleet", "")["epoch"] == 1.0 })
 	b.clock.Add(61_000)

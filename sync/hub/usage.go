@@ -213,7 +213,7 @@ func (h *Hub) accept(c *call) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	if !ok || epoch == 0 {
+	if !ok {
 		return refuse(http.StatusConflict, "another_epoch", "the books are in epoch %d, and epoch 0 waits for nobody; GET "+
 			"/v1/fleet shows what is at risk now", count.Epoch())
 	}

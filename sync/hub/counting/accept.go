@@ -52,12 +52,12 @@ func (c *Counter) Lesson(ctx context.Context) (l Lesson, err error) {
 }
 
 // Accept ends waiting for holders under an epoch: the operator answers for what those hold that have not told. It is
-// false if the books are in another epoch. A holder that turns up later with rights that are not known makes the books
-// learn once more.
+// false if the books are in another epoch, or have lost nothing yet. A holder that turns up later with rights that are
+// not known makes the books learn once more.
 func (c *Counter) Accept(ctx context.Context, epoch uint64) (ok bool, err error) {
 	for range attempts {
 		d, rev, err := c.era.read(ctx)
-		if err != nil || d.Epoch != epoch || rev == 0 {
+		if err != nil || d.Epoch != epoch || epoch == 0 {
 			return false, err
 		}
 		if d.Accepted != 0 {
