@@ -154,8 +154,13 @@ func (w *world) freed(b *Book, silent int) string {
 
 // freedStanding tells whether a newcomer can have what stands for nobody that can give back.
 func (w *world) freedStanding(b *Book, award Award, silent int) string {
-	from, out := max(award.Span.End, b.Periods[len(b.Periods)-1].End), int64(0)
-	if until := min(w.now+20*w.set.tick, b.Terms.Until); until <= from || from == Forever {
+	until, from, out := min(w.now+20*w.set.tick, b.Terms.Until), award.Span.End, int64(0)
+	for _, p := range b.Periods {
+		if p.Start < until {
+			from = max(from, p.End)
+		}
+	}
+	if until <= from || from == Forever {
 		return ""
 	}
 	for i := range w.folk {

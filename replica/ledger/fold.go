@@ -39,6 +39,9 @@ func (b *Book) Fold(r Report, now int64) *Refusal {
 			b.merge(h, l, now)
 		}
 	}
+	if b.Learning.Until != 0 {
+		h.stoodEarlier(r.Standing, now)
+	}
 	h.Standing.Granted = max(h.Standing.Granted, r.Standing.Granted)
 	h.Standing.Released = max(h.Standing.Released, r.Standing.Released)
 	h.Standing.From = max(h.Standing.From, r.Standing.From)
@@ -50,6 +53,17 @@ func (b *Book) Fold(r Report, now int64) *Refusal {
 		b.learnt()
 	}
 	return nil
+}
+
+// stoodEarlier takes in that a lost log had let rights stand from earlier on than the book knows: it had changed its
+// calendar.
+func (h *Holder) stoodEarlier(s Standing, now int64) {
+	t := Tier{s.From, min(h.Standing.From, s.Until), s.Granted - s.Released}
+	known := func(o Tier) bool { return o.From <= t.From && t.To <= o.To && t.Rights <= o.Rights }
+	if t.From < t.To && t.Rights > 0 && !slices.ContainsFunc(h.Before, known) {
+		h.Before = append(h.Before, t)
+		h.thin(now)
+	}
 }
 
 // check tells how a report contradicts itself.

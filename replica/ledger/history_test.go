@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sidegate/sidegate/checker"
 )
@@ -190,10 +194,18 @@ func TestHistoriesKeepEveryPromise(t *testing.T) {
 		seed = s
 	}
 	t.Logf("%d histories from SIDEGATE_SEED=%d", n, seed)
-	for i := range uint64(n) {
-		h := newHistory(seed + i)
-		if fault := h.run(60); fault != "" {
-			t.Fatalf("SIDEGATE_SEED=%d SIDEGATE_HISTORIES=1: %s\nshrunk: %s", seed+i, fault, h.shrink())
-		}
+	var next atomic.Uint64
+	var group errgroup.Group
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error {
+			for i := next.Add(1) - 1; i < uint64(n) && !t.Failed(); i = next.Add(1) - 1 {
+				h := newHistory(seed + i)
+				if fault := h.run(60); fault != "" {
+					t.Errorf("SIDEGATE_SEED=%d SIDEGATE_HISTORIES=1: %s\nshrunk: %s", seed+i, fault, h.shrink())
+				}
+			}
+			return nil
+		})
 	}
+	_ = group.Wait() // they tell what they find themselves
 }

@@ -177,10 +177,13 @@ func (w *world) rollback() string {
 	b := bookOf(w.spare)
 	next := b.Calendar.At(b.Calendar.At(w.now).End).Start
 	w.truth.epoch++
+	for i := range w.folk {
+		w.folk[i].retired = false
+	}
 	b.Learn(w.truth.epoch, w.ids(), max(w.truth.lasts, next)+1)
 	for i := range w.folk {
 		p := &w.folk[i]
-		if p.retired = false; p.dead { // what the operator knows does not stand in the log alone
+		if p.dead { // what the operator knows does not stand in the log alone
 			b.Fence(p.id, true)
 		}
 	}

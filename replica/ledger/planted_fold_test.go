@@ -11,6 +11,8 @@ func foldBugs() []bug {
 			"h.Standing.Released = max(h.Standing.Released, r.Standing.Released)", ""},
 		{"an older report makes standing rights no shorter", f, "h.Standing.Until = max(h.Standing.Until, r.Standing.Until)",
 			"h.Standing.Until = r.Standing.Until"},
+		{"what stood from earlier on is not forgotten with the log", f, "h.stoodEarlier(r.Standing, now)", ""},
+		{"what stood from earlier on is noted once", f, "&& !slices.ContainsFunc(h.Before, known) {", "&& known != nil {"},
 		{"what was forgotten is not told again", f, "if l.Span.Start > h.Forgot {\n\t\t\tb.merge",
 			"if true {\n\t\t\tb.merge"},
 		{"what nobody can tell again is summed", f, "p.sum(l)\n", "_ = l\n"},

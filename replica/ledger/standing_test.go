@@ -131,3 +131,22 @@ func TestWhatIsLeftOfAForgottenPeriodHasNoRightsOfItsOwn(t *testing.T) {
 	x.Open(x.Span(hourly, 6*hour+7))
 	sc.want("of the next", x.Free(x.Span(hourly, 6*hour+7), 6*hour+7), 2)
 }
+
+// The book was restored from a copy of before a change of the calendar, by which more stood, and from earlier on.
+func TestWhatALostLogLetStandFromEarlierOnIsNotForgotten(t *testing.T) {
+	sc := scene{t, hard(10)}
+	sc.b.meet(ann).Standing = Standing{Granted: 2, From: 5 * hour, Until: 9 * hour}
+	sc.b.Learn(1, []HolderID{ann, bob}, 9*hour)
+	x := NewAccount()
+	x.Standing = Standing{Granted: 6, Released: 1, From: 2 * hour, Until: 9 * hour}
+	for range 2 {
+		if no := sc.b.Fold(x.Report(ann), hour); no != nil {
+			t.Fatal(no)
+		}
+	}
+	h := sc.b.Holder(ann)
+	for at, want := range map[int64]int64{hour: 0, 2 * hour: 5, 4 * hour: 5, 5 * hour: 5, 9 * hour: 0} {
+		sc.want("stands", h.implied(at), want)
+	}
+	sc.want("tiers", int64(len(h.Before)), 1)
+}

@@ -122,7 +122,8 @@ func (w *world) within(b *Book, pick func(*person) (string, []tally)) string {
 			funds[at.src] += n
 		case Rollover:
 			before := could[tally{start: b.Calendar.At(at.start - 1).Start}]
-			if b.Calendar.At(at.start-1).Start >= at.start { // the calendar has forgotten
+			// The calendar has forgotten, or does not know any more that what was used counts no more.
+			if b.Calendar.At(at.start-1).Start >= at.start || w.spent[reset]*w.spent[rollback] > 0 {
 				before = 0
 			}
 			if w.set.terms[0].Overdraft == 0 && before+n > w.truth.ceiling {
