@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -49,11 +50,13 @@ type forgotten struct {
 
 // A scratch is what one commit needs and the next can use again.
 type scratch struct {
-	stored []byte // bbolt reads it until the transaction ends
-	where  []byte
-	body   []byte
-	keys   []string
-	gone   []forgotten
+	stored  []byte // bbolt reads it until the transaction ends
+	where   []byte
+	body    []byte
+	keys    []string
+	list    []entry // what the commit does
+	payload []byte  // the same as the journal has it
+	gone    []forgotten
 }
 
 // Commit makes a batch durable: all of it, or nothing with an error. replica.ErrNoSpace: nothing was written, and later
@@ -73,29 +76,140 @@ func (v *Vault) Commit(b Batch) error {
 	if err := v.room(); err != nil {
 		return err
 	}
-	s := &v.scratch
-	s.stored, s.gone = s.stored[:0], s.gone[:0]
 	n := v.next(b.Renew, now)
-	err := v.update(func(tx *bbolt.Tx) (err error) {
-		if err := v.writeBatch(tx, &b, &n); err != nil {
+	if isDue {
+		n.looked = now.UnixMilli()
+	}
+	if err := v.compose(&b, &n, isDue); err != nil {
+		return v.breakDown(err)
+	}
+	if b.Renew == "" {
+		done, err := v.append(&n, b.Memories)
+		if done || err != nil {
 			return err
 		}
-		if isDue {
-			if n.due, err = v.expire(tx, &n.seal, now.UnixMilli(), 2*len(b.Memories)+expireAtLeast); err != nil {
-				return err
-			}
-			n.looked = now.UnixMilli()
+	}
+	err := v.fold(&n, b.Memories, func(tx *bbolt.Tx) error { return putAll(tx, v.scratch.list) })
+	if err != nil || b.Renew == "" {
+		return err
+	}
+	return v.writeMarker()
+}
+
+// append has the journal take what was composed; false: it never fits.
+func (v *Vault) append(n *state, memories []Memory) (done bool, err error) {
+	s := &v.scratch
+	ofSeal := place{bucketSelf, keySeal}
+	s.list = append(s.list, entry{ofSeal, v.close(ofSeal, n.seal.encode())})
+	s.payload = s.payload[:0]
+	for _, e := range s.list {
+		s.payload = appendEntry(s.payload, e)
+	}
+	switch {
+	case !v.log.mayTake(len(s.payload)):
+		return false, nil
+	case !v.log.fits(len(s.payload)):
+		if err := v.turn(); err != nil {
+			return false, err
+		}
+	}
+	switch err := v.log.append(n.seal.commits, s.payload, v.sync); {
+	case isFull(err):
+		return false, noSpace(err)
+	case err != nil:
+		return false, v.breakDown(err)
+	}
+	v.become(*n, memories, false)
+	return true, nil
+}
+
+// turn begins the other half of the journal, and has bbolt take what this one has meanwhile.
+func (v *Vault) turn() error {
+	if err := v.settle(); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	v.folding, v.pending = v.pending, map[place][]byte{}
+	v.mu.Unlock()
+	v.log.turn()
+	v.settled = make(chan struct{})
+	go func() {
+		defer close(v.settled)
+		_ = v.foldBehind() // settle tries again
+	}()
+	return nil
+}
+
+// settle waits until bbolt has the other half of the journal. If there was no room for it, it tries again.
+func (v *Vault) settle() error {
+	<-v.settled
+	if v.folding == nil {
+		return nil
+	}
+	return v.foldBehind()
+}
+
+// foldBehind writes the other half of the journal into bbolt, the seal after its last commit with it.
+func (v *Vault) foldBehind() error {
+	list := inOrder(v.folding)
+	err := v.update(func(tx *bbolt.Tx) error { return putAll(tx, list) })
+	if err == nil {
+		v.mu.Lock()
+		v.folding = nil
+		v.mu.Unlock()
+	}
+	return err
+}
+
+// fold writes all that the journal has into bbolt, with more and a seal: whatever writes a seal there makes the journal's
+// records old.
+func (v *Vault) fold(n *state, memories []Memory, more func(*bbolt.Tx) error) error {
+	if err := v.settle(); err != nil {
+		return err
+	}
+	err := v.update(func(tx *bbolt.Tx) error {
+		if err := putAll(tx, inOrder(v.pending)); err != nil {
+			return err
+		}
+		if err := v.putRenewal(tx, n); err != nil {
+			return err
+		}
+		if err := more(tx); err != nil {
+			return err
 		}
 		return v.put(tx, keySeal, n.seal.encode())
 	})
 	if err != nil {
 		return err
 	}
-	v.become(n, b.Memories)
-	if b.Renew == "" {
-		return nil
+	v.log.rewind()
+	v.become(*n, memories, true)
+	return nil
+}
+
+// foldPending makes bbolt have everything.
+func (v *Vault) foldPending() error {
+	if err := v.usable(); err != nil {
+		return err
 	}
-	return v.writeMarker()
+	if v.log.at == 0 {
+		return v.settle()
+	}
+	n := v.next("", time.Time{})
+	v.scratch.gone = v.scratch.gone[:0]
+	return v.fold(&n, nil, func(*bbolt.Tx) error { return nil })
+}
+
+// inOrder is what the journal has, in the order of buckets and keys.
+func inOrder(pending map[place][]byte) []entry {
+	list := make([]entry, 0, len(pending))
+	for at, stored := range pending {
+		list = append(list, entry{at, stored})
+	}
+	slices.SortFunc(list, func(x, y entry) int {
+		return cmp.Or(cmp.Compare(x.bucket, y.bucket), cmp.Compare(x.key, y.key))
+	})
+	return list
 }
 
 func (b *Batch) isEmpty() bool {
@@ -121,10 +235,15 @@ func (v *Vault) next(why string, now time.Time) state {
 	return n
 }
 
-// become takes over what has become durable.
-func (v *Vault) become(n state, memories []Memory) {
+// become takes over what has become durable: in bbolt all of it, or in the journal what was composed.
+func (v *Vault) become(n state, memories []Memory, inBolt bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if inBolt {
+		clear(v.pending)
+	} else {
+		v.keepPending()
+	}
 	for i := range memories {
 		v.table.add(&memories[i].Hash, v.seal.next+uint64(i))
 	}
@@ -143,101 +262,132 @@ func (v *Vault) isDue(now int64, more int) bool {
 	return n > 0 && (now >= v.due || now < v.looked) || n > most+most/1024
 }
 
-func (v *Vault) writeBatch(tx *bbolt.Tx, b *Batch, n *state) error {
-	next := &n.seal
-	if b.Renew != "" {
-		if err := v.putRenewal(tx, n); err != nil {
-			return err
-		}
-	}
-	own := bucketAccounts + string(n.self.ID[:])
-	accounts, err := tx.Bucket([]byte(bucketAccounts)).CreateBucketIfNotExists(n.self.ID[:])
-	if err != nil {
-		return err
-	}
-	if err := v.putAll(accounts, own, b.Accounts, &next.accounts); err != nil {
-		return err
-	}
-	if err := v.putAll(tx.Bucket([]byte(bucketNotes)), bucketNotes, b.Notes, &next.notes); err != nil {
-		return err
-	}
-	memories := tx.Bucket([]byte(bucketMemories))
-	memories.FillPercent = 1 // they come in order, so no page is ever split for one in its middle
+// compose seals what a batch writes into the scratch, adds what is due to be dropped, and keeps the tallies.
+func (v *Vault) compose(b *Batch, n *state, isDue bool) error {
 	s := &v.scratch
-	for i := range b.Memories {
-		key := seqKey(next.next)
-		next.next++
-		s.body = b.Memories[i].encode(s.body[:0])
-		stored := v.close(bucketMemories, string(key), s.body)
-		if err := memories.Put(key, stored); err != nil {
-			return err
+	s.stored, s.list, s.gone = s.stored[:0], s.list[:0], s.gone[:0]
+	return v.view(func(tx *bbolt.Tx) error {
+		v.add(tx, bucketAccounts+string(n.self.ID[:]), b.Accounts, &n.seal.accounts)
+		v.add(tx, bucketNotes, b.Notes, &n.seal.notes)
+		for i := range b.Memories {
+			at := place{bucketMemories, string(seqKey(n.seal.next))}
+			n.seal.next++
+			s.body = b.Memories[i].encode(s.body[:0])
+			stored := v.close(at, s.body)
+			s.list = append(s.list, entry{at, stored})
+			n.seal.memories.add(stored)
 		}
-		next.memories.add(stored)
-	}
-	return nil
+		if !isDue {
+			return nil
+		}
+		return v.expire(tx, n, 2*len(b.Memories)+expireAtLeast)
+	})
 }
 
-// putAll writes values in the order of their keys, and keeps the tally of their bucket.
-func (v *Vault) putAll(b *bbolt.Bucket, name string, values map[string][]byte, t *tally) error {
+// add composes values in the order of their keys, and keeps the tally of their bucket.
+func (v *Vault) add(tx *bbolt.Tx, bucket string, values map[string][]byte, t *tally) {
 	s := &v.scratch
 	s.keys = slices.AppendSeq(s.keys[:0], maps.Keys(values))
 	slices.Sort(s.keys)
 	for _, key := range s.keys {
-		if old := b.Get([]byte(key)); old != nil {
+		e := entry{place: place{bucket, key}}
+		if old := v.current(tx, e.place); old != nil {
 			t.drop(old)
 		}
-		if values[key] == nil {
-			if err := b.Delete([]byte(key)); err != nil {
+		if values[key] != nil {
+			e.stored = v.close(e.place, values[key])
+			t.add(e.stored)
+		}
+		s.list = append(s.list, e)
+	}
+	clear(s.keys)
+}
+
+// putAll writes entries into bbolt.
+func putAll(tx *bbolt.Tx, list []entry) error {
+	var b *bbolt.Bucket
+	last := ""
+	for _, e := range list {
+		if e.bucket != last {
+			var err error
+			if b, err = bucketFor(tx, e.bucket); err != nil {
+				return err
+			}
+			last = e.bucket
+		}
+		if e.stored == nil {
+			if err := b.Delete([]byte(e.key)); err != nil {
 				return err
 			}
 			continue
 		}
-		stored := v.close(name, key, values[key])
-		if err := b.Put([]byte(key), stored); err != nil {
+		if err := b.Put([]byte(e.key), e.stored); err != nil {
 			return err
 		}
-		t.add(stored)
 	}
-	clear(s.keys)
 	return nil
 }
 
-// close seals a value into the scratch, where it stays for the rest of the transaction.
-func (v *Vault) close(bucket, key string, body []byte) []byte {
-	s := &v.scratch
-	s.where = append(append(s.where[:0], bucket...), key...)
-	at := len(s.stored)
-	s.stored = v.box.seal(s.stored, s.where, body)
-	return s.stored[at:len(s.stored):len(s.stored)]
+// bucketFor finds or makes a bucket to write to.
+func bucketFor(tx *bbolt.Tx, name string) (*bbolt.Bucket, error) {
+	b := tx.Bucket([]byte(name[:1]))
+	if len(name) > 1 {
+		return b.CreateBucketIfNotExists([]byte(name[1:]))
+	}
+	if name == bucketMemories {
+		b.FillPercent = 1 // they come in order, so no page is ever split for one in its middle
+	}
+	return b, nil
 }
 
-// expire drops the oldest memories, as many as are due but not more than most, and tells when to look again.
-func (v *Vault) expire(tx *bbolt.Tx, next *seal, now int64, most int) (due int64, err error) {
-	memories := tx.Bucket([]byte(bucketMemories))
-	s, limit := &v.scratch, uint64(v.o.MaxMemories)
-	soon := now + 1000
-	for seq := v.first; next.memories.n > 0; seq++ {
-		if len(s.gone) == most {
-			return math.MinInt64, nil
+// keepPending notes what the journal has taken.
+func (v *Vault) keepPending() {
+	for _, e := range v.scratch.list {
+		if e.stored == nil {
+			v.pending[e.place] = nil
+			continue
 		}
-		key := seqKey(seq)
-		stored := memories.Get(key)
-		s.where = append(append(s.where[:0], bucketMemories...), key...)
+		v.pending[e.place] = append(v.pending[e.place][:0], e.stored...)
+	}
+}
+
+// close seals a value into the scratch, where it stays for the rest of the commit.
+func (v *Vault) close(at place, body []byte) []byte {
+	s := &v.scratch
+	s.where = append(append(s.where[:0], at.bucket...), at.key...)
+	from := len(s.stored)
+	s.stored = v.box.seal(s.stored, s.where, body)
+	return s.stored[from:len(s.stored):len(s.stored)]
+}
+
+// expire drops the oldest memories of before this commit, as many as are due but not more than most, and notes when to
+// look again.
+func (v *Vault) expire(tx *bbolt.Tx, n *state, most int) (err error) {
+	s, limit := &v.scratch, uint64(v.o.MaxMemories)
+	soon := n.looked + 1000
+	n.due = soon
+	for seq := v.first; seq < v.seal.next; seq++ {
+		if len(s.gone) == most {
+			n.due = math.MinInt64
+			return nil
+		}
+		at := place{bucketMemories, string(seqKey(seq))}
+		stored := v.current(tx, at)
+		s.where = append(append(s.where[:0], at.bucket...), at.key...)
 		if s.body, err = v.box.open(s.body[:0], s.where, stored); err != nil {
-			return 0, err
+			return err
 		}
 		m, err := decodeMemory(s.body)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if end := m.At + v.o.Keep.Milliseconds(); end > now && next.memories.n <= limit {
-			return max(end, soon), nil
+		if end := m.At + v.o.Keep.Milliseconds(); end > n.looked && n.seal.memories.n <= limit {
+			n.due = max(end, soon)
+			return nil
 		}
-		next.memories.drop(stored)
+		n.seal.memories.drop(stored)
 		s.gone = append(s.gone, forgotten{m.Hash, seq})
-		if err := memories.Delete(key); err != nil {
-			return 0, err
-		}
+		s.list = append(s.list, entry{place: at})
 	}
-	return soon, nil
+	return nil
 }

@@ -2,8 +2,10 @@ package vault
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,7 +119,7 @@ func runAndKill(t *testing.T, dir string, lines int, wait time.Duration) (last i
 
 func commitForEver(t *testing.T, dir string) {
 	d := &desk{t: t, now: time.UnixMilli(1_800_000_000_000)}
-	d.o = Options{Dir: dir, Now: func() time.Time { return d.now }}
+	d.o = Options{Dir: dir, Now: func() time.Time { return d.now }, journal: 64 << 10}
 	sealed(&d.o)
 	d.open()
 	text, _ := d.v.Note("last")
@@ -146,7 +148,7 @@ func TestNothingIsWrittenToADiskThatIsNearlyFull(t *testing.T) {
 	d.commit(Batch{Accounts: map[string][]byte{"a": []byte("1")}})
 	free := uint64(63 << 20)
 	d.v.o.Free = func(string) (uint64, error) { return free, nil }
-	before := read(t, filepath.Join(d.o.Dir, dataFile))
+	before := filesOf(t, d.o.Dir)
 	id := d.v.Identity().ID
 	_, err := d.v.Renew("full")
 	for _, err := range []error{err, d.v.Commit(Batch{Accounts: map[string][]byte{"a": []byte("2")}})} {
@@ -154,7 +156,7 @@ func TestNothingIsWrittenToADiskThatIsNearlyFull(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if after := read(t, filepath.Join(d.o.Dir, dataFile)); string(after) != string(before) || d.v.Identity().ID != id {
+	if after := filesOf(t, d.o.Dir); !maps.EqualFunc(before, after, bytes.Equal) || d.v.Identity().ID != id {
 		t.Error("something was written")
 	}
 	d.compare()
@@ -250,6 +252,7 @@ func TestAFailedSyncBreaksTheVault(t *testing.T) {
 		"a write":                         &os.PathError{Op: "write", Err: syscall.EIO},
 		"another sync that finds it full": &os.PathError{Op: "sync", Err: syscall.ENOSPC}} {
 		var tries int
+		d.v.log.torn = true // so that it is bbolt that is to take it
 		d.v.commit = func(tx *bbolt.Tx) error { tries++; _ = tx.Rollback(); return err }
 		for range 2 {
 			if got := d.v.Commit(Batch{Accounts: map[string][]byte{"a": []byte("2")}}); !errors.Is(got, ErrBroken) ||
@@ -267,6 +270,7 @@ func TestAFailedSyncBreaksTheVault(t *testing.T) {
 
 func TestAPanicOfBboltIsContained(t *testing.T) {
 	d := newDesk(t)
+	d.v.log.torn = true
 	d.v.commit = func(*bbolt.Tx) error { panic("page 7 already freed") }
 	if err := d.v.Commit(Batch{Notes: map[string][]byte{"a": nil}}); !errors.Is(err, ErrBroken) ||
 		!strings.Contains(err.Error(), "already freed") {

@@ -39,6 +39,16 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
+// filesOf are those of a vault that is closed, or was killed.
+func filesOf(t testing.TB, dir string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	for _, name := range []string{dataFile, journalFile, holderFile} {
+		files[name] = read(t, filepath.Join(dir, name))
+	}
+	return files
+}
+
 // fresh makes a directory with these files.
 func fresh(t testing.TB, dir string, files map[string][]byte) {
 	t.Helper()
@@ -94,8 +104,7 @@ func mustRead(dir, name string) []byte {
 func TestADamagedVaultIsWholeOrLost(t *testing.T) {
 	modes(t, func(t *testing.T, change ...func(*Options)) {
 		d := filled(t, change...)
-		good := map[string][]byte{dataFile: read(t, filepath.Join(d.o.Dir, dataFile)),
-			holderFile: read(t, filepath.Join(d.o.Dir, holderFile))}
+		good := filesOf(t, d.o.Dir)
 		high := highWater(t, good[dataFile])
 		good[dataFile] = good[dataFile][:high] // what is beyond was never written
 		r := seeded(t)
@@ -105,7 +114,7 @@ func TestADamagedVaultIsWholeOrLost(t *testing.T) {
 		for n := range rounds {
 			hurt := bytes.Clone(good[dataFile])
 			what := hurtBytes(r, n, &hurt)
-			fresh(t, d.o.Dir, map[string][]byte{dataFile: hurt, holderFile: good[holderFile]})
+			fresh(t, d.o.Dir, map[string][]byte{dataFile: hurt, journalFile: good[journalFile], holderFile: good[holderFile]})
 			isLost, err := d.judge(hurt)
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
@@ -194,7 +203,7 @@ func TestAListOfFreePagesMustBeWhole(t *testing.T) {
 	if err != nil || m.freelist == noFreelist {
 		t.Fatalf("no list, %v", err)
 	}
-	holder := read(t, filepath.Join(d.o.Dir, holderFile))
+	files := filesOf(t, d.o.Dir)
 	for name, hurt := range map[string]func(page []byte){
 		"":                  func([]byte) {},
 		"one is missing":    func(p []byte) { p[10]-- },
@@ -204,7 +213,8 @@ func TestAListOfFreePagesMustBeWhole(t *testing.T) {
 	} {
 		data := bytes.Clone(good)
 		hurt(data[m.freelist*pageSize:])
-		fresh(t, d.o.Dir, map[string][]byte{dataFile: data, holderFile: holder})
+		files[dataFile] = data
+		fresh(t, d.o.Dir, files)
 		if lost, err := d.judge(data); lost != (name != "") || err != nil {
 			t.Errorf("%q: lost %v, %v", name, lost, err)
 		}
@@ -215,7 +225,8 @@ func TestAListOfFreePagesMustBeWhole(t *testing.T) {
 // page below a second time.
 func TestAKeyOfABranchIsTheFirstBelowIt(t *testing.T) {
 	d := filled(t)
-	good, holder := read(t, filepath.Join(d.o.Dir, dataFile)), read(t, filepath.Join(d.o.Dir, holderFile))
+	files := filesOf(t, d.o.Dir)
+	good := files[dataFile]
 	tried := 0
 	for at := int64(0); at < highWater(t, good); at += pageSize {
 		page := good[at:]
@@ -229,7 +240,8 @@ func TestAKeyOfABranchIsTheFirstBelowIt(t *testing.T) {
 		data := bytes.Clone(good)
 		key := data[at+int64(pageHead+elementLen)+int64(binary.NativeEndian.Uint32(page[pageHead+elementLen:])):]
 		key[len(e.key)-1]--
-		fresh(t, d.o.Dir, map[string][]byte{dataFile: data, holderFile: holder})
+		files[dataFile] = data
+		fresh(t, d.o.Dir, files)
 		lost, err := d.judge(data)
 		if err != nil {
 			t.Errorf("page %d: %v", at/pageSize, err)

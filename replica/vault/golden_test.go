@@ -42,6 +42,10 @@ func TestEncodingsAreFrozen(t *testing.T) {
 	line("box-clear", clear.seal(nil, []byte("awhere"), []byte("body")))
 	line("box-sealed", closed.seal(nil, []byte("awhere"), []byte("body")))
 	line("box-sealed-next", closed.seal(nil, []byte("awhere"), []byte("body")))
+	payload := appendEntry(appendEntry(nil, entry{place{"a", "key"}, []byte("stored")}), entry{place{"n", "gone"}, nil})
+	line("journal-name", journalName{[16]byte{4, 2}, 8192}.encode())
+	line("journal-payload", payload)
+	line("journal-record", record(t, payload))
 	fmt.Fprintf(&out, "HOLDER\n%s", marker{id.ID, id.Public, 5}.encode())
 	golden(t, "encodings.txt", []byte(out.String()))
 
@@ -61,6 +65,17 @@ func TestEncodingsAreFrozen(t *testing.T) {
 	}
 }
 
+// record is what the third sector of a journal has after a commit.
+func record(t *testing.T, payload []byte) []byte {
+	t.Helper()
+	j := newJournal(t, 8)
+	j.at = 3
+	if err := j.append(258, payload, datasync); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, j.f.Name())[3*sectorSize : 4*sectorSize]
+}
+
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -74,62 +89,73 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// Two vaults that the first version wrote: all that is in them is still read.
-func TestAVaultOfTheFirstVersionOpens(t *testing.T) {
+// Vaults that each version wrote, in the clear and encrypted: all that is in them is still read. Since the second some of
+// it is in the journal.
+func TestVaultsOfEveryVersionOpen(t *testing.T) {
 	modes(t, func(t *testing.T, change ...func(*Options)) {
 		name := "clear"
 		if len(change) > 0 {
 			name = "sealed"
 		}
-		fill := func(d *desk) {
-			d.commit(Batch{Accounts: map[string][]byte{"old": []byte("1")}})
-			if _, err := d.v.Renew("fenced"); err != nil {
-				t.Fatal(err)
-			}
-			d.accounts = map[string]string{}
-			d.commit(Batch{Accounts: map[string][]byte{"acme/ci-minutes": []byte("2"), "empty": {}},
-				Notes: map[string][]byte{"clock": []byte("3")}, Memories: []Memory{memoryOf(1, d.now), memoryOf(2, d.now)}})
-			d.close()
-		}
 		d := newDesk(t, change...)
-		fill(d)
+		d.commit(Batch{Accounts: map[string][]byte{"old": []byte("1")}})
+		if _, err := d.v.Renew("fenced"); err != nil {
+			t.Fatal(err)
+		}
+		d.accounts = map[string]string{}
+		d.commit(Batch{Accounts: map[string][]byte{"acme/ci-minutes": []byte("2"), "empty": {}},
+			Notes: map[string][]byte{"clock": []byte("3")}, Memories: []Memory{memoryOf(1, d.now), memoryOf(2, d.now)}})
 		if *update {
-			pack(t, d.o.Dir, name)
+			pack(t, d.o.Dir, name+"2")
 		}
-		path := filepath.Join("testdata", name)
-		fresh(t, d.o.Dir, map[string][]byte{dataFile: unpack(t, path+".db.gz"), holderFile: read(t, path+".holder")})
-		d.open()
-		d.compare()
-		id, f := d.v.Identity(), d.v.Formers()
-		sum := ed25519.Sign(id.Private, []byte("m"))
-		if _, lost := d.v.Lost(); lost || id.Incarnation != 2 || len(f) != 1 || f[0].Why != "fenced" ||
-			!ed25519.Verify(id.Public, []byte("m"), sum) {
-			t.Errorf("got %v, %+v, %+v", lost, id, f)
-		}
-		var old []string
-		if err := d.v.Accounts(f[0].ID, func(k string, value []byte) error {
-			old = append(old, k+"="+string(value))
-			return nil
-		}); err != nil || fmt.Sprint(old) != "[old=1]" {
-			t.Errorf("former accounts: %v, %v", old, err)
+		for version, files := range map[int][]string{1: {dataFile, holderFile}, 2: {dataFile, journalFile, holderFile}} {
+			d.close()
+			d.opensGolden(name+[]string{"", "", "2"}[version], files)
 		}
 	})
 }
 
-func pack(t *testing.T, dir, name string) {
+func (d *desk) opensGolden(name string, files []string) {
+	t, all := d.t, map[string][]byte{}
 	t.Helper()
-	data := read(t, filepath.Join(dir, dataFile))
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	_, err := w.Write(data[:highWater(t, data)])
-	err = errors.Join(err, w.Close(), os.WriteFile(filepath.Join("testdata", name+".db.gz"), out.Bytes(), 0o644),
-		os.WriteFile(filepath.Join("testdata", name+".holder"), read(t, filepath.Join(dir, holderFile)), 0o644))
-	if err != nil {
-		t.Fatal(err)
+	for _, file := range files {
+		all[file] = unpack(t, filepath.Join("testdata", name+"."+file+".gz"))
+	}
+	fresh(t, d.o.Dir, all)
+	d.open()
+	d.compare()
+	id, f := d.v.Identity(), d.v.Formers()
+	sum := ed25519.Sign(id.Private, []byte("m"))
+	if _, lost := d.v.Lost(); lost || id.Incarnation != 2 || len(f) != 1 || f[0].Why != "fenced" ||
+		!ed25519.Verify(id.Public, []byte("m"), sum) {
+		t.Errorf("%s: got %v, %+v, %+v", name, lost, id, f)
+	}
+	var old []string
+	if err := d.v.Accounts(f[0].ID, func(k string, value []byte) error {
+		old = append(old, k+"="+string(value))
+		return nil
+	}); err != nil || fmt.Sprint(old) != "[old=1]" {
+		t.Errorf("%s: former accounts: %v, %v", name, old, err)
 	}
 }
 
-func unpack(t *testing.T, path string) []byte {
+func pack(t *testing.T, dir, name string) {
+	t.Helper()
+	for file, data := range filesOf(t, dir) {
+		if file == dataFile {
+			data = data[:highWater(t, data)]
+		}
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		_, err := w.Write(data)
+		path := filepath.Join("testdata", name+"."+file+".gz")
+		if err = errors.Join(err, w.Close(), os.WriteFile(path, out.Bytes(), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func unpack(t testing.TB, path string) []byte {
 	t.Helper()
 	r, err := gzip.NewReader(bytes.NewReader(read(t, path)))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,7 @@ func decodeMarker(data []byte) (m marker, err error) {
 	if _, err := fmt.Sscanf(string(data), markerFirst, &version); err != nil || string(data[end:]) != last {
 		return m, errMarker
 	}
-	if version != format {
+	if version < 1 || version > format {
 		return m, versionError(version)
 	}
 	var id, public string
@@ -83,4 +84,11 @@ func syncDir(path string) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

@@ -68,8 +68,7 @@ func TestAKeyThatDoesNotFitChangesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := filled(t, func(o *Options) { o.Key = tc.is })
-			files := map[string][]byte{dataFile: read(t, filepath.Join(d.o.Dir, dataFile)),
-				holderFile: read(t, filepath.Join(d.o.Dir, holderFile))}
+			files := filesOf(t, d.o.Dir)
 			d.o.Key, d.o.OldKey, d.o.Rekey = pad(tc.with), pad(tc.old), tc.rekey
 			d.refused(ErrKey, files)
 			if _, err := Open(d.o); !strings.Contains(fmt.Sprint(err), tc.why) {
@@ -116,8 +115,7 @@ func TestRekeyingNeedsRoomForACopy(t *testing.T) {
 	d := filled(t)
 	d.o.Key, d.o.Rekey = bytes.Repeat([]byte("1a"), 16), true
 	d.o.Free = func(string) (uint64, error) { return 64<<20 + 100, nil }
-	d.refused(replica.ErrNoSpace, map[string][]byte{dataFile: read(t, filepath.Join(d.o.Dir, dataFile)),
-		holderFile: read(t, filepath.Join(d.o.Dir, holderFile))})
+	d.refused(replica.ErrNoSpace, filesOf(t, d.o.Dir))
 	// half of a copy is left by a crash
 	d.o.Free = nil
 	if err := os.WriteFile(filepath.Join(d.o.Dir, dataFile+unfinished), []byte("half"), 0o600); err != nil {
@@ -157,8 +155,7 @@ func TestNoNonceIsUsedTwice(t *testing.T) {
 	dir := d.o.Dir
 	d.commit(randomBatch(r, 0, d.now))
 	d.close()
-	files := map[string][]byte{dataFile: read(t, filepath.Join(dir, dataFile)),
-		holderFile: read(t, filepath.Join(dir, holderFile))}
+	files := filesOf(t, dir)
 	used := map[string]bool{}
 	stream := map[string]bool{}
 	for run := range 3 {

@@ -137,14 +137,17 @@ func TestFilesThatMayNotBeReadAreNotLost(t *testing.T) {
 func TestANewerFormatIsRefusedAndKept(t *testing.T) {
 	newer := func(data []byte, where string) []byte {
 		body := bytes.Clone(data[:len(data)-sumSize])
-		body[0] = 2
+		body[0] = format + 1
 		return binary.LittleEndian.AppendUint64(body, checksum([]byte(where), body))
 	}
 	d := filled(t)
 	holder := read(t, filepath.Join(d.o.Dir, holderFile))
-	text := strings.Replace(string(holder[:bytes.LastIndex(holder, []byte("check "))]), "vault 1", "vault 2", 1)
-	two := fmt.Appendf(nil, "%scheck %016x\n", text, checksum([]byte(holderFile), []byte(text)))
-	d.refused(ErrVersion, map[string][]byte{dataFile: read(t, filepath.Join(d.o.Dir, dataFile)), holderFile: two})
+	text := strings.Replace(string(holder[:bytes.LastIndex(holder, []byte("check "))]), fmt.Sprint("vault ", format),
+		fmt.Sprint("vault ", format+1), 1)
+	next := fmt.Appendf(nil, "%scheck %016x\n", text, checksum([]byte(holderFile), []byte(text)))
+	files := filesOf(t, d.o.Dir)
+	files[holderFile] = next
+	d.refused(ErrVersion, files)
 
 	db, err := bbolt.Open(filepath.Join(d.o.Dir, dataFile), 0o600, nil)
 	if err != nil {
@@ -157,7 +160,9 @@ func TestANewerFormatIsRefusedAndKept(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	d.refused(ErrVersion, map[string][]byte{dataFile: read(t, filepath.Join(d.o.Dir, dataFile)), holderFile: holder})
+	files = filesOf(t, d.o.Dir)
+	files[holderFile] = holder
+	d.refused(ErrVersion, files)
 }
 
 // refused wants Open to fail with want, and to leave these files as they are.

@@ -27,8 +27,8 @@ func (w *writer) beginning(b *box, h header, era uint32) error {
 	return w.put(bucketSelf, key, clear.seal(nil, selfKey(string(key)), nonce[:]))
 }
 
-// end writes whose file it is, and what is in it.
-func (w *writer) end(b *box, self Identity, formers []Former, s seal) error {
+// end writes whose file it is, which journal is its, and what is in it.
+func (w *writer) end(b *box, self Identity, formers []Former, journal journalName, s seal) error {
 	put := func(key string, body []byte) error {
 		return w.put(bucketSelf, []byte(key), b.seal(nil, selfKey(key), body))
 	}
@@ -38,6 +38,9 @@ func (w *writer) end(b *box, self Identity, formers []Former, s seal) error {
 		}
 	}
 	if err := put(keyIdentity, self.encode()); err != nil {
+		return err
+	}
+	if err := put(keyJournal, journal.encode()); err != nil {
 		return err
 	}
 	return put(keySeal, s.encode())
@@ -51,12 +54,17 @@ func (v *Vault) make(formers []Former, incarnation uint64) error {
 	if err := syncDir(filepath.Dir(v.o.Dir)); err != nil { // the directory may be new
 		return err
 	}
+	journal := newJournalName(v.o.journal)
+	if err := makeJournal(v.path(journalFile), journal); err != nil {
+		return err
+	}
 	b := box{key: v.o.Key}
 	return v.write(func(w *writer) error {
 		if err := w.beginning(&b, newHeader(v.o.Key), uint32(incarnation)); err != nil {
 			return err
 		}
-		return w.end(&b, newIdentity(incarnation, v.o.Now()), formers, seal{formers: uint64(len(formers))})
+		return w.end(&b, newIdentity(incarnation, v.o.Now()), formers, journal,
+			seal{formers: uint64(len(formers))})
 	})
 }
 
@@ -75,6 +83,13 @@ func (v *Vault) rekey(old *content) (*content, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if old.format == 1 {
+		old.journal = newJournalName(v.o.journal)
+	}
+	// What it has is in bbolt by now. It is in the old key, or in the clear, and goes before the new file comes.
+	if err := makeJournal(v.path(journalFile), old.journal); err != nil {
+		return nil, err
+	}
 	c := copying{old: old, box: box{key: v.o.Key}, accounts: map[ID]tally{}}
 	c.seal.commits, c.seal.next, c.seal.formers = old.seal.commits, old.seal.next, old.seal.formers
 	err = v.write(func(w *writer) error {
@@ -90,7 +105,7 @@ func (v *Vault) rekey(old *content) (*content, error) {
 		for i := range old.formers {
 			old.formers[i].accounts = c.accounts[old.formers[i].ID]
 		}
-		return w.end(&c.box, old.self, old.formers, c.seal)
+		return w.end(&c.box, old.self, old.formers, old.journal, c.seal)
 	})
 	if err != nil {
 		return nil, err

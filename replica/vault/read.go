@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -35,20 +36,33 @@ func (v *Vault) Account(key string) ([]byte, error) {
 func (v *Vault) Note(key string) ([]byte, error) { return v.get(bucketNotes, key) }
 
 func (v *Vault) get(bucket, key string) (value []byte, err error) {
-	err = v.view(func(tx *bbolt.Tx) error {
-		b := bucketOf(tx, bucket)
-		if b == nil {
-			return nil
-		}
-		stored := b.Get([]byte(key))
-		if stored == nil {
-			return nil
-		}
-		var err error
-		value, err = v.box.open([]byte{}, []byte(bucket+key), stored)
+	err = v.view(func(tx *bbolt.Tx) (err error) {
+		value, err = v.valueOf(tx, place{bucket, key})
 		return err
 	})
 	return value, err
+}
+
+// valueOf is nil if there is none.
+func (v *Vault) valueOf(tx *bbolt.Tx, at place) ([]byte, error) {
+	stored := v.current(tx, at)
+	if stored == nil {
+		return nil, nil
+	}
+	return v.box.open([]byte{}, []byte(at.bucket+at.key), stored)
+}
+
+// current is a value as it is stored, in the journal or in bbolt; nil: there is none. It is lent. v.mu is held.
+func (v *Vault) current(tx *bbolt.Tx, at place) []byte {
+	for _, m := range []map[place][]byte{v.pending, v.folding} {
+		if stored, ok := m[at]; ok {
+			return stored
+		}
+	}
+	if b := bucketOf(tx, at.bucket); b != nil {
+		return b.Get([]byte(at.key))
+	}
+	return nil
 }
 
 // bucketOf is nil if there is no such bucket.
@@ -63,56 +77,54 @@ func bucketOf(tx *bbolt.Tx, name string) *bbolt.Bucket {
 // atOnce is how many values are read in one look, so that no reader keeps bbolt from using its pages again.
 const atOnce = 256
 
-// A pair is an account.
-type pair struct {
-	key   string
-	value []byte
-}
-
 // Accounts calls each with every account of the present or of a former holder, in the order of their keys, until it
 // returns an error. Those that are committed meanwhile may be among them. each may keep the value, and may call Commit.
 func (v *Vault) Accounts(id ID, each func(key string, value []byte) error) error {
-	bucket, last := bucketAccounts+string(id[:]), ""
-	for {
-		var some []pair
+	bucket := bucketAccounts + string(id[:])
+	keys, err := v.keysOf(bucket)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(keys, atOnce) {
+		values := make([][]byte, len(some))
 		if err := v.view(func(tx *bbolt.Tx) (err error) {
-			some, err = v.someAccounts(tx, bucket, last)
+			for i := 0; i < len(some) && err == nil; i++ {
+				values[i], err = v.valueOf(tx, place{bucket, some[i]})
+			}
 			return err
 		}); err != nil {
 			return err
 		}
-		for _, p := range some {
-			if err := each(p.key, p.value); err != nil {
+		for i, key := range some {
+			if values[i] == nil {
+				continue // it was deleted meanwhile
+			}
+			if err := each(key, values[i]); err != nil {
 				return err
 			}
-			last = p.key
-		}
-		if len(some) < atOnce {
-			return nil
 		}
 	}
+	return nil
 }
 
-// someAccounts are those after a key.
-func (v *Vault) someAccounts(tx *bbolt.Tx, bucket, after string) (some []pair, err error) {
-	b := bucketOf(tx, bucket)
-	if b == nil {
-		return nil, nil
-	}
-	c := b.Cursor()
-	k, stored := c.Seek([]byte(after))
-	if after != "" && bytes.Equal(k, []byte(after)) {
-		k, stored = c.Next()
-	}
-	for ; k != nil && len(some) < atOnce; k, stored = c.Next() {
-		key := string(k)
-		value, err := v.box.open([]byte{}, []byte(bucket+key), stored)
-		if err != nil {
-			return nil, err
+// keysOf are the keys of a bucket, in their order.
+func (v *Vault) keysOf(bucket string) (keys []string, err error) {
+	err = v.view(func(tx *bbolt.Tx) error {
+		for _, m := range []map[place][]byte{v.pending, v.folding} {
+			for at := range m {
+				if at.bucket == bucket {
+					keys = append(keys, at.key)
+				}
+			}
 		}
-		some = append(some, pair{key, value})
-	}
-	return some, nil
+		b := bucketOf(tx, bucket)
+		if b == nil {
+			return nil
+		}
+		return b.ForEach(func(k, _ []byte) error { keys = append(keys, string(k)); return nil })
+	})
+	slices.Sort(keys)
+	return slices.Compact(keys), err
 }
 
 // Recall finds the memory of a caller's key; false: there is none. It may be past Options.Keep: At tells.
@@ -141,12 +153,12 @@ func (v *Vault) Recall(h Hash) (m Memory, found bool, err error) {
 
 // memory is the one of a sequence number, if it has the hash. One that is not there was dropped a moment ago.
 func (v *Vault) memory(tx *bbolt.Tx, seq uint64, h Hash) (m Memory, found bool, err error) {
-	key := seqKey(seq)
-	stored := tx.Bucket([]byte(bucketMemories)).Get(key)
+	at := place{bucketMemories, string(seqKey(seq))}
+	stored := v.current(tx, at)
 	if stored == nil {
 		return m, false, nil
 	}
-	body, err := v.box.open(nil, append([]byte(bucketMemories), key...), stored)
+	body, err := v.box.open(nil, []byte(at.bucket+at.key), stored)
 	if err != nil {
 		return m, false, err
 	}
@@ -184,15 +196,25 @@ func (v *Vault) Check() error {
 	if err := v.usable(); err != nil {
 		return err
 	}
+	<-v.settled
 	c, err := scan(v.path(dataFile), v.o.Key)
 	if err != nil {
 		return err
 	}
+	known := maps.Clone(v.folding)
+	if known == nil {
+		known = map[place][]byte{}
+	}
+	maps.Copy(known, v.pending)
+	inLog, commits, err := v.readPending(c.seal.commits)
 	switch {
-	case c.seal != v.seal || c.first != v.first:
+	case err != nil:
+		return err
+	case c.seal.commits+commits != v.seal.commits || commits == 0 && (c.seal != v.seal || c.first != v.first) ||
+		!maps.EqualFunc(inLog, known, bytes.Equal):
 		return damaged("it is not what was committed last")
-	case c.table.n != v.table.n || uint64(v.table.n) != v.seal.memories.n:
-		return damaged("the table has %d memories, the file %d", v.table.n, c.table.n)
+	case uint64(v.table.n) != v.seal.memories.n || commits == 0 && c.table.n != v.table.n:
+		return damaged("the table has %d memories, the file %d, sealed are %d", v.table.n, c.table.n, v.seal.memories.n)
 	case c.self.ID != v.self.ID || c.self.Incarnation != v.self.Incarnation || len(c.formers) != len(v.formers):
 		return fmt.Errorf("%w: another holder's", errPages)
 	}

@@ -13,7 +13,7 @@ import (
 
 // format is the version of all that is stored. It stands in the header and in the HOLDER file; those two keep their
 // place, their first and their last field in every version.
-const format = 1
+const format = 2 // since 2: a journal, which programs of before would not look at
 
 // Buckets, in the order in which they are read: what is needed to open the others comes first.
 const (
@@ -29,6 +29,7 @@ const (
 	keyEra      = "E" // and the era, big endian
 	keyFormer   = "F" // and the holder id
 	keyIdentity = "I"
+	keyJournal  = "J" // since format 2
 	keySeal     = "S"
 )
 
@@ -138,7 +139,7 @@ func decodeHeader(stored []byte) (h header, err error) {
 	if n < 1 || checksum(selfKey(keyHeader), stored[:n]) != binary.LittleEndian.Uint64(stored[n:]) {
 		return h, errBox
 	}
-	if stored[0] != format {
+	if stored[0] < 1 || stored[0] > format {
 		return h, versionError(uint64(stored[0]))
 	}
 	if n != headerSize || stored[1] != boxClear && stored[1] != boxSealed {
@@ -149,7 +150,7 @@ func decodeHeader(stored []byte) (h header, err error) {
 }
 
 func versionError(got uint64) error {
-	return fmt.Errorf("%w: it has format %d, known is %d; start the newer sidegate, or give this one another directory",
+	return fmt.Errorf("%w: it has format %d, known is up to %d; start the newer sidegate, or give this one another directory",
 		ErrVersion, got, format)
 }
 

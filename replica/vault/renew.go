@@ -35,7 +35,11 @@ func (n *state) renew(why string, now time.Time) {
 	n.seal.formers, n.seal.accounts = n.seal.formers+1, tally{}
 }
 
+// putRenewal writes another identity, and the one that was given up for it.
 func (v *Vault) putRenewal(tx *bbolt.Tx, n *state) error {
+	if n.self.ID == v.self.ID {
+		return nil
+	}
 	gone := n.formers[len(n.formers)-1]
 	return errors.Join(v.put(tx, keyFormer+string(gone.ID[:]), gone.encode()), v.put(tx, keyIdentity, n.self.encode()))
 }
@@ -51,24 +55,16 @@ func (v *Vault) Forget(id ID) error {
 	if at < 0 {
 		return fmt.Errorf("vault: %s is no former holder", id)
 	}
-	former, s := v.formers[at], v.seal
-	former.accounts = tally{}
-	s.commits++
-	err := v.update(func(tx *bbolt.Tx) error {
+	n := v.next("", time.Time{})
+	n.formers = slices.Clone(n.formers)
+	n.formers[at].accounts = tally{}
+	return v.fold(&n, nil, func(tx *bbolt.Tx) error {
 		all := tx.Bucket([]byte(bucketAccounts))
 		if all.Bucket(id[:]) != nil {
 			if err := all.DeleteBucket(id[:]); err != nil {
 				return err
 			}
 		}
-		return errors.Join(v.put(tx, keyFormer+string(id[:]), former.encode()), v.put(tx, keySeal, s.encode()))
+		return v.put(tx, keyFormer+string(id[:]), n.formers[at].encode())
 	})
-	if err != nil {
-		return err
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.formers = slices.Clone(v.formers)
-	v.formers[at], v.seal = former, s
-	return nil
 }

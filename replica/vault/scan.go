@@ -13,7 +13,9 @@ import (
 // A content is what a scan of a vault's file found, all of it verified.
 type content struct {
 	header  header
-	key     []byte // the one of those tried that fits
+	format  byte
+	journal journalName // zero in the first format, which had none
+	key     []byte      // the one of those tried that fits
 	box     box
 	self    Identity
 	formers []Former
@@ -100,6 +102,7 @@ func (c *content) takeHeader(value []byte, keys [][]byte) (err error) {
 	if c.header, err = decodeHeader(value); err != nil {
 		return err
 	}
+	c.format = value[0]
 	at := slices.IndexFunc(keys, c.header.fits)
 	if at < 0 {
 		return c.header.keyError(keys[0])
@@ -126,6 +129,8 @@ func (c *content) takeSelf(key, body []byte) (err error) {
 		c.self, err = decodeIdentity(body)
 	case string(key) == keySeal:
 		c.seal, err = decodeSeal(body)
+	case string(key) == keyJournal:
+		c.journal, err = decodeJournalName(body)
 	case key[0] == keyFormer[0]:
 		var f Former
 		f, err = decodeFormer(key[1:], body)
@@ -156,7 +161,8 @@ func (c *content) takeMemory(key, value, body []byte) error {
 
 // whole compares what was found with what was sealed, so that nothing can have vanished.
 func (c *content) whole() error {
-	if c.self.ID == (ID{}) || c.counted.memories.n > 0 && c.counted.next != c.seal.next {
+	if c.self.ID == (ID{}) || c.counted.memories.n > 0 && c.counted.next != c.seal.next ||
+		(c.journal == journalName{}) != (c.format == 1) {
 		return damaged("it does not say whose it is, or where it ends")
 	}
 	want := c.seal

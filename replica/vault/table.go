@@ -34,12 +34,12 @@ func (t *table) add(h *Hash, seq uint64) {
 	if n := len(t.part[p]); 5*(int(t.used[p])+1) > 4*n {
 		t.resize(p, max(smallest, n+n/2))
 	}
-	place(t.part[p], uint64(mark)<<32|seq&0xffffffff)
+	insert(t.part[p], uint64(mark)<<32|seq&0xffffffff)
 	t.used[p]++
 	t.n++
 }
 
-func place(slots []uint64, slot uint64) {
+func insert(slots []uint64, slot uint64) {
 	at := home(uint32(slot>>32), len(slots))
 	for slots[at] != 0 {
 		at = next(at, len(slots))
@@ -59,7 +59,7 @@ func (t *table) resize(p uint32, n int) {
 	t.part[p] = make([]uint64, n)
 	for _, slot := range old {
 		if slot != 0 {
-			place(t.part[p], slot)
+			insert(t.part[p], slot)
 		}
 	}
 }

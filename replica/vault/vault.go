@@ -23,8 +23,10 @@ const (
 	lockFile   = "LOCK"
 	holderFile = "HOLDER"
 	dataFile   = "vault.db"
-	unfinished = ".new" // of a file that is to replace another
-	asideMark  = ".lost-"
+	// journalFile has the commits that are not in dataFile yet.
+	journalFile = "vault.log"
+	unfinished  = ".new" // of a file that is to replace another
+	asideMark   = ".lost-"
 )
 
 // Limits of what a batch may hold, in bytes.
@@ -51,6 +53,7 @@ type Options struct {
 	MaxMemories int           // how many are kept; 0: 10,000,000
 	Now         func() time.Time
 	Logger      *slog.Logger // nil: silent
+	journal     int          // bytes; 0: journalSize. Tests have small ones
 }
 
 // A Loss says that the vault that was in the directory is no more. Its holder's rights are in doubt until it is fenced.
@@ -71,14 +74,19 @@ type Vault struct {
 	writing sync.Mutex // held by whoever writes
 	box     box
 	scratch scratch
+	log     *journal
+	settled chan struct{}         // closed: no half of the journal is being folded
 	commit  func(*bbolt.Tx) error // (*bbolt.Tx).Commit; tests let it fail
+	sync    func(*os.File) error  // of the journal; tests let it fail
 
 	mu sync.RWMutex // guards what follows
 	state
 	table    *table
-	first    uint64 // sequence number of the oldest memory; seal.next: there is none
-	broken   error  // not nil: everything is refused with it
-	isClosed bool
+	pending  map[place][]byte // what the half of the journal that is written has; nil values are deleted
+	folding  map[place][]byte // what the other half has and bbolt takes just now; nil: nothing
+	first    uint64           // sequence number of the oldest memory; seal.next: there is none
+	broken   error            // not nil: everything is refused with it
+	isClosed bool             // written with writing held too
 }
 
 func (o Options) complete() (Options, error) {
@@ -105,6 +113,9 @@ func (o Options) complete() (Options, error) {
 	if o.MaxMemories == 0 {
 		o.MaxMemories = 10_000_000
 	}
+	if o.journal == 0 {
+		o.journal = journalSize
+	}
 	return o, nil
 }
 
@@ -122,7 +133,9 @@ func Open(o Options) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", noSpace(err))
 	}
-	v := &Vault{o: o, lock: lock, commit: (*bbolt.Tx).Commit}
+	v := &Vault{o: o, lock: lock, commit: (*bbolt.Tx).Commit, sync: datasync, pending: map[place][]byte{},
+		settled: make(chan struct{})}
+	close(v.settled)
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("the vault in %s is in use by another process; give each its own", o.Dir),
 			lock.Close())
@@ -136,8 +149,8 @@ func Open(o Options) (*Vault, error) {
 func (v *Vault) path(name string) string { return filepath.Join(v.o.Dir, name) }
 
 func (v *Vault) open() error {
-	for _, name := range []string{dataFile, holderFile} {
-		if err := os.Remove(v.path(name + unfinished)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range []string{dataFile, journalFile, holderFile} {
+		if err := removeIfThere(v.path(name + unfinished)); err != nil {
 			return err
 		}
 	}
@@ -183,6 +196,9 @@ func (v *Vault) find() (m marker, c *content, err error) {
 	if err == nil && wellMarked {
 		err = c.agrees(m)
 	}
+	if err == nil {
+		c, err = v.replay(c)
+	}
 	switch {
 	case err == nil && !wellMarked:
 		v.o.Logger.Warn("the HOLDER file was missing or damaged and is written anew", "dir", v.o.Dir)
@@ -226,6 +242,9 @@ func (v *Vault) replace(m marker, why error) error {
 		if err := rename(v.path(dataFile), v.lost.KeptIn); err != nil {
 			return fmt.Errorf("moving a damaged vault aside: %w", err)
 		}
+		if err := v.setJournalAside(v.lost.KeptIn); err != nil {
+			return fmt.Errorf("moving a damaged vault's journal aside: %w", err)
+		}
 	}
 	v.o.Logger.Error("the vault is lost: what this holder counted and did not report is in doubt; fence it at the hub",
 		"holder", m.id, "why", why, "kept_in", v.lost.KeptIn)
@@ -235,6 +254,15 @@ func (v *Vault) replace(m marker, why error) error {
 			Why: v.lost.Why}}
 	}
 	return v.make(formers, m.incarnation)
+}
+
+// setJournalAside keeps the journal beside the database that it belongs to.
+func (v *Vault) setJournalAside(db string) error {
+	err := rename(v.path(journalFile), db+".log")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func exists(path string) bool {
@@ -256,18 +284,32 @@ func (v *Vault) begin(c *content) error {
 	if err := v.openBolt(); err != nil {
 		return err
 	}
-	next := v.seal
-	next.commits++
-	if err := v.update(func(tx *bbolt.Tx) error { return v.putBeginning(tx, c, next) }); err != nil {
+	if c.format == 1 {
+		c.journal = newJournalName(v.o.journal)
+		if err := makeJournal(v.path(journalFile), c.journal); err != nil {
+			return err
+		}
+	}
+	var err error
+	if v.log, err = openJournal(v.path(journalFile), c.journal); err != nil {
 		return err
 	}
-	v.seal = next
+	n := v.next("", v.o.Now())
+	if err := v.fold(&n, nil, func(tx *bbolt.Tx) error { return v.putBeginning(tx, c) }); err != nil {
+		return err
+	}
 	return v.writeMarker()
 }
 
 // putBeginning writes the new incarnation, and drops the eras in which no value is sealed any more.
-func (v *Vault) putBeginning(tx *bbolt.Tx, c *content, next seal) error {
+func (v *Vault) putBeginning(tx *bbolt.Tx, c *content) error {
 	own := tx.Bucket([]byte(bucketSelf))
+	if c.format < format {
+		err := errors.Join(own.Put([]byte(keyHeader), c.header.encode()), v.put(tx, keyJournal, c.journal.encode()))
+		if err != nil {
+			return err
+		}
+	}
 	for era := range c.eras {
 		if c.used[era] {
 			continue
@@ -279,7 +321,7 @@ func (v *Vault) putBeginning(tx *bbolt.Tx, c *content, next seal) error {
 	key := eraKey(v.box.era)
 	clear := box{}
 	err := own.Put(key, clear.seal(nil, selfKey(string(key)), v.self.Nonce[:]))
-	return errors.Join(err, v.put(tx, keyIdentity, v.self.encode()), v.put(tx, keySeal, next.encode()))
+	return errors.Join(err, v.put(tx, keyIdentity, v.self.encode()))
 }
 
 // put writes a record of the vault itself.
@@ -313,25 +355,38 @@ func (v *Vault) Lost() (Loss, bool) {
 func (v *Vault) Close() error {
 	v.writing.Lock()
 	defer v.writing.Unlock()
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if v.isClosed {
 		return nil
 	}
+	if err := v.foldPending(); err != nil && v.usable() == nil {
+		v.o.Logger.Info("the journal is kept as it is for the next start", "why", err)
+	}
+	<-v.settled
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.isClosed = true
 	return v.letGo()
 }
 
-// letGo closes what is open. bbolt's own Close could wait for ever for a lock that a panic left behind, so a broken
-// vault leaves its map behind, which holds the file's lock unless it is taken off.
-func (v *Vault) letGo() error {
-	var err error
-	if v.db != nil && v.broken == nil {
+// closeBolt closes bbolt. Its own Close could wait for ever for a lock that a panic left behind, so one that failed
+// leaves its map behind, which holds the file's lock unless it is taken off.
+func (v *Vault) closeBolt(isWell bool) (err error) {
+	if v.db != nil && isWell {
 		err = guard(v.db.Close)
 	} else if v.file != nil {
 		err = errors.Join(syscall.Flock(int(v.file.Fd()), syscall.LOCK_UN), v.file.Close())
 	}
+	v.db, v.file = nil, nil
+	return err
+}
+
+// letGo closes what is open.
+func (v *Vault) letGo() error {
+	err := v.closeBolt(v.broken == nil)
 	v.broken = fmt.Errorf("%w: it is closed", ErrBroken)
+	if v.log != nil {
+		err = errors.Join(err, v.log.f.Close())
+	}
 	return errors.Join(err, v.lock.Close())
 }
 

@@ -38,7 +38,7 @@ func newDesk(t testing.TB, change ...func(*Options)) *desk {
 	t.Helper()
 	d := &desk{t: t, now: time.UnixMilli(1_800_000_000_000)}
 	d.want = want{map[string]string{}, map[string]string{}, nil}
-	d.o = Options{Dir: filepath.Join(memoryDir(t), "vault"), Now: func() time.Time { return d.now }}
+	d.o = Options{Dir: filepath.Join(memoryDir(t), "vault"), Now: func() time.Time { return d.now }, journal: 64 << 10}
 	for _, f := range change {
 		f(&d.o)
 	}
