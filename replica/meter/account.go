@@ -31,15 +31,6 @@ type account struct {
 	answered chan struct{} // closed, and made anew, when the hub has answered
 }
 
-// A chunk is what was pre-debited and is consumed from memory.
-type chunk struct {
-	span ledger.Span
-	src  ledger.Source
-	left int64  // units of it that were not consumed
-	used int64  // consumed and not settled yet
-	in   *batch // that wrote it; nothing of the chunk is consumed before
-}
-
 // span is the period at a time: by the hub's calendar, by the rule of the last consumption, after a restart by what was
 // counted, or where only others consumed by the calendar of their totals.
 func (a *account) span(now int64) ledger.Span {
@@ -69,9 +60,9 @@ func (a *account) use(id ledger.HolderID, now int64) (u checker.Use) {
 	u.HeldRights = a.led.Free(span, now)
 	u.Used = a.led.Used(span)
 	if a.chunk.span.Start == span.Start {
-		u.Used -= a.chunk.left
+		u.Used -= a.chunk.left()
 		if a.chunk.src.Kind != ledger.Unbacked {
-			u.HeldRights += a.chunk.left
+			u.HeldRights += a.chunk.left()
 		}
 	}
 	if span.End != ledger.Forever {
@@ -114,28 +105,9 @@ func (a *account) mend() {
 	if a.chunk = a.kept; a.chunk == nil {
 		a.chunk = &chunk{}
 	}
-	if a.chunk.in != nil {
-		a.chunk.used = a.led.Chunk(a.chunk.span, a.chunk.src) - a.chunk.left
+	if c := a.chunk; c.in != nil || c.more > 0 {
+		c.ripen()
+		c.more, c.moreIn = 0, nil
+		c.used = a.led.Chunk(c.span, c.src) - c.safe
 	}
-}
-
-// settle counts what was consumed of the chunk.
-func (a *account) settle() {
-	c := a.chunk
-	if c.used == 0 {
-		return
-	}
-	a.led.Settled(c.span, c.src, c.used, c.used)
-	c.used = 0
-	a.version++
-}
-
-// drop settles the chunk, and lets go of what is left of it.
-func (a *account) drop() {
-	a.settle()
-	if a.chunk.left > 0 {
-		a.led.Settled(a.chunk.span, a.chunk.src, a.chunk.left, 0)
-		a.version++
-	}
-	a.chunk = &chunk{}
 }

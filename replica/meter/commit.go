@@ -53,12 +53,16 @@ func (m *Meter) signal() {
 
 // add has an account, which is locked and changed, and memories written with a batch that was entered.
 func (m *Meter) add(b *batch, a *account, memories ...Memory) {
+	m.enlist(b, a, memories)
+	m.signal()
+}
+
+func (m *Meter) enlist(b *batch, a *account, memories []Memory) {
 	a.version++
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b.accounts[a] = struct{}{}
 	b.memories = append(b.memories, memories...)
-	m.signal()
 }
 
 // change locks and changes an account, if it may be changed now, and has it written if the vault has another version.

@@ -133,6 +133,7 @@ type try struct {
 	terms    checker.Terms
 	hold     *ledger.Reservation // units are set aside, not consumed; nil: they are consumed
 	in       *batch              // what has to be written before the caller is told; nil: nothing was consumed
+	of       *batch              // the same if it was consumed from a chunk
 	again    bool                // rights were missing before
 	short    bool                // rights are missing, and were asked for
 	answered <-chan struct{}
@@ -186,7 +187,7 @@ func (t *try) locked() (Result, error) {
 		t.in = nil
 		return res, fmt.Errorf("%w: %s", ErrTooMany, no.Why)
 	}
-	free := a.led.Free(span, now) + a.chunk.left
+	free := a.led.Free(span, now) + a.chunk.left()
 	consumed(&res.Decision, t.counts(q), free)
 	res.Consumed = q
 	if !t.terms.Soft {
@@ -222,40 +223,6 @@ func (t *try) spend(span ledger.Span, q, now int64) (chunked bool, no *ledger.Re
 	return false, a.led.Consume(span, q, now)
 }
 
-// chunkOf is how much is pre-debited for a consumption: what a second needs, so that a crash leaves little in doubt.
-func (a *account) chunkOf(q int64) int64 { return max(16*q, min(a.demand.lately(), 1<<16)) }
-
-// fromChunk consumes from memory.
-func (t *try) fromChunk(span ledger.Span, q, now int64) bool {
-	a, c := t.a, t.a.chunk
-	soft := c.src.Kind == ledger.Unbacked
-	if c.span != span || soft != t.terms.Soft || c.left < q {
-		if !t.fill(span, q, now) {
-			return false
-		}
-		c = a.chunk
-	}
-	c.left -= q
-	c.used += q
-	return true
-}
-
-// fill pre-debits another chunk.
-func (t *try) fill(span ledger.Span, q, now int64) bool {
-	a := t.a
-	a.drop()
-	n, src := a.chunkOf(q), ledger.Source{Kind: ledger.Unbacked}
-	if t.terms.Soft {
-		a.led.DebitUnbacked(span, n)
-	} else if src, n = a.led.Debit(span, n, now); n < q {
-		a.led.Settled(span, src, n, 0)
-		return false
-	}
-	t.m.add(t.in, a)
-	a.chunk = &chunk{span: span, src: src, left: n, in: t.in}
-	return true
-}
-
 // write has what was consumed written down.
 func (t *try) write(res *Result, chunked bool) {
 	var memories []Memory
@@ -267,7 +234,7 @@ func (t *try) write(res *Result, chunked bool) {
 		if memories != nil {
 			t.m.remember(t.in, memories, t.p)
 		}
-		t.in = t.a.chunk.in
+		t.in = t.of
 		return
 	}
 	t.m.add(t.in, t.a, memories...)

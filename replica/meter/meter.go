@@ -90,6 +90,7 @@ type Meter struct {
 	waiting  map[*account]struct{} // accounts that want rights at once
 	wake     chan struct{}         // there is something to commit
 	urge     chan struct{}         // there is something to ask for
+	soon     atomic.Bool           // there is something to commit in a while
 	seen     uint64                // the highest revision of the books that a reply named
 	why      string                // what a hub said why this holder is not trusted; empty: it is
 	toldAll  uint64                // one more than the epoch in which the hub was told that everything was told

@@ -51,7 +51,7 @@ func (m *Meter) yield(a *account, period int64) {
 		if span.Start != period || a.wanted > 0 {
 			return
 		}
-		if a.chunk.left > keep {
+		if a.chunk.left() > keep {
 			a.drop()
 		}
 		if a.led.GiveBack(span, keep, now) > 0 {
