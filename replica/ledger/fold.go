@@ -46,6 +46,9 @@ func (b *Book) Fold(r Report, now int64) *Refusal {
 	h.Standing.Released = max(h.Standing.Released, r.Standing.Released)
 	h.Standing.From = max(h.Standing.From, r.Standing.From)
 	h.Standing.Until = max(h.Standing.Until, r.Standing.Until)
+	if b.Learning.Until != 0 {
+		b.mayBegin(h, r)
+	}
 	b.settle(h, r.Forgot)
 	h.Heard = max(h.Heard, now)
 	if r.Epoch == b.Epoch {
@@ -63,6 +66,21 @@ func (h *Holder) stoodEarlier(s Standing, now int64) {
 	if t.From < t.To && t.Rights > 0 && !slices.ContainsFunc(h.Before, known) {
 		h.Before = append(h.Before, t)
 		h.thin(now)
+	}
+}
+
+// mayBegin takes in that a holder may still begin periods that others have told of before it said what stands for it.
+func (b *Book) mayBegin(h *Holder, r Report) {
+	for i := range b.Periods {
+		p := &b.Periods[i]
+		begun := func(l Reported) bool {
+			return l.Source.backed() && l.Span.Start < p.End && p.Start < l.Span.End
+		}
+		if n := h.implied(p.Start); n > 0 && !slices.ContainsFunc(r.Lines, begun) {
+			l := p.line(h.ID, Source{})
+			l.Granted = max(l.Granted, n)
+			b.excuse(p)
+		}
 	}
 }
 

@@ -150,3 +150,43 @@ func TestWhatALostLogLetStandFromEarlierOnIsNotForgotten(t *testing.T) {
 	}
 	sc.want("tiers", int64(len(h.Before)), 1)
 }
+
+// Somebody tells of a period after the log was lost, and then another for whom rights stand that has not begun it.
+func TestWhatStandsMayBeSpentInAPeriodThatAnotherToldOf(t *testing.T) {
+	sc, x, y, z := scene{t, hard(10)}, NewAccount(), NewAccount(), NewAccount()
+	s, cid := Span{2 * hour, 3 * hour}, HolderID{7}
+	sc.b.Learn(1, []HolderID{ann, bob, cid}, 9*hour)
+	x.Standing = Standing{Granted: 3, From: hour, Until: 9 * hour}
+	y.Standing = Standing{Granted: 4, From: hour, Until: 9 * hour}
+	z.Standing = Standing{Granted: 5, From: hour, Until: 9 * hour}
+	z.Open(s) // by far too much, by what the log of today allows
+	z.GiveBack(s, 0, 2*hour)
+	z.Standing.Released = 5
+	x.Open(s)
+	for id, a := range map[HolderID]*Account{ann: &x, cid: &z} {
+		a.Adopt(1)
+		if no := sc.b.Fold(a.Report(id), 2*hour+5); no != nil {
+			t.Fatal(no)
+		}
+	}
+	y.Adopt(1)
+	if no := sc.b.Fold(y.Report(bob), 2*hour+5); no != nil {
+		t.Fatal(no)
+	}
+	sc.want("there is nothing to learn any more", sc.b.Learning.Until, 0)
+	w := NewAccount()
+	w.Epoch = 1
+	sc.ask(HolderID{9}, &w, Ask{Target: 10}, 2*hour+6)
+	sc.want("what is left for another", w.Free(s, 2*hour+6), 3)
+	y.Open(s)
+	sc.want("what it may spend", y.Free(s, 2*hour+6), 4)
+	if no := sc.b.Fold(y.Report(bob), 2*hour+7); no != nil {
+		t.Error(no)
+	}
+	sc.b.SetTerms(Terms{Limit: 2, Until: Forever}, hourly, 2*hour+8)
+	sc.b.Learn(2, nil, 9*hour)
+	y.Adopt(2)
+	if no := sc.b.Fold(y.Report(bob), 2*hour+9); no != nil || sc.b.Check() != nil {
+		t.Error(no, sc.b.Check())
+	}
+}
