@@ -6,7 +6,7 @@
 //
 // # Invariants
 //   - Whoever is told "consumed" is told after the vault has it, except for chunked features, of which the chunk is in
-//     the vault before.
+//     the vault before. What a crash leaves in doubt of those is what about two seconds need.
 //   - If the vault cannot take a change, nobody who waited for it is told "consumed", and nothing of it is counted.
 //   - An idempotency key is in the vault together with the units that it stands for.
 //   - The hub is told only what is in the vault.

@@ -1,7 +1,7 @@
 // Package vault answers what a holder may never forget: who it is, what it has counted, and whom it has answered.
 //
-// It is the one store of a sidecar that cannot be fetched again. It keeps bytes for others on bbolt and knows no rule
-// of the ledger: what an account says and when a key may be used again is its caller's business. It does not group
+// It is the one store of a sidecar that cannot be fetched again. It keeps bytes for others, in a journal and behind it in
+// bbolt, and knows no rule of the ledger: what an account says and when a key may be used again is its caller's business. It does not group
 // the commits of several callers either.
 //
 // # Invariants
