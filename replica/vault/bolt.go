@@ -50,7 +50,12 @@ func (v *Vault) update(do func(*bbolt.Tx) error) error {
 		if refused = do(tx); refused != nil {
 			return tx.Rollback()
 		}
-		return v.commit(tx)
+		reached("before bbolt commits")
+		if err := v.commit(tx); err != nil {
+			return err
+		}
+		reached("bbolt has committed")
+		return nil
 	})
 	switch {
 	case err == nil && isDamage(refused):
@@ -155,6 +160,7 @@ func (w *writer) finish() error {
 	if err := w.tx.Commit(); err != nil {
 		return err
 	}
+	reached("a new database is written")
 	return errors.Join(w.db.Sync(), w.file.Sync(), w.db.Close())
 }
 

@@ -61,6 +61,7 @@ func replaceFile(path string, data []byte) (err error) {
 	f, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err == nil {
 		_, err = f.Write(data)
+		reached("a new file is written")
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
 	if err != nil {
@@ -69,11 +70,16 @@ func replaceFile(path string, data []byte) (err error) {
 	return rename(path+unfinished, path)
 }
 
+// reached is called at every boundary between what is durable and what is not; tests end the process there.
+var reached = func(where string) {}
+
 // rename moves a file within its directory, durably.
 func rename(from, to string) error {
+	reached("before " + filepath.Base(to) + " is replaced")
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
+	reached(filepath.Base(to) + " is replaced")
 	return syncDir(filepath.Dir(to))
 }
 

@@ -70,6 +70,7 @@ func makeJournal(path string, n journalName) error {
 	f, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err == nil {
 		_, err = f.Write(make([]byte, n.size*sectorSize))
+		reached("a new journal is written")
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
 	if err == nil {
@@ -120,9 +121,11 @@ func (j *journal) append(commit uint64, payload []byte, sync func(*os.File) erro
 		j.torn = true
 		return err
 	}
+	reached("a record is written")
 	if err := sync(j.f); err != nil {
 		return &os.PathError{Op: "sync", Path: j.f.Name(), Err: err}
 	}
+	reached("a record is synced")
 	j.at += n
 	return nil
 }
@@ -298,6 +301,7 @@ func (v *Vault) replay(c *content) (*content, error) {
 	if err = errors.Join(err, v.closeBolt(err == nil)); err != nil {
 		return c, err
 	}
+	reached("the journal was replayed")
 	last := c.seal.commits + uint64(len(payloads))
 	if c, err = v.scan(); err == nil && c.seal.commits != last {
 		err = damaged("its journal ends with another commit than it says")
