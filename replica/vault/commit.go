@@ -135,6 +135,7 @@ func (v *Vault) turn() error {
 	v.settled = make(chan struct{})
 	go func() {
 		defer close(v.settled)
+		reached("a half of the journal is full")
 		_ = v.foldBehind() // settle tries again
 	}()
 	return nil

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -290,6 +291,31 @@ func value(t *testing.T, v *Vault, key string) string {
 		t.Errorf("got %q, %v", got, err)
 	}
 	return string(got)
+}
+
+// What writes into bbolt itself comes after the half that bbolt is to take: else that one would bring old values back.
+func TestBboltTakesCommitsInTheirOrder(t *testing.T) {
+	r, d := seeded(t), newDesk(t)
+	defer func() { reached = func(string) {} }()
+	slow := make(chan struct{})
+	reached = func(where string) {
+		if where == "a half of the journal is full" {
+			close(slow)
+			time.Sleep(50 * time.Millisecond) // enough for a renewal that does not wait
+		}
+	}
+	for n := 0; d.v.log.half == 0; n++ {
+		d.commit(randomBatch(r, n, d.now))
+	}
+	<-slow
+	if _, err := d.v.Renew("meanwhile"); err != nil {
+		t.Fatal(err)
+	}
+	d.accounts = map[string]string{}
+	d.commit(Batch{Accounts: map[string][]byte{"a": []byte("1")}})
+	d.compare()
+	d.reopen()
+	d.compare()
 }
 
 // Garbage in a payload is an error and not a crash.
