@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/sidegate/sidegate/checker"
 )
 
@@ -195,17 +193,19 @@ func TestHistoriesKeepEveryPromise(t *testing.T) {
 	}
 	t.Logf("%d histories from SIDEGATE_SEED=%d", n, seed)
 	var next atomic.Uint64
-	var group errgroup.Group
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() error {
-			for i := next.Add(1) - 1; i < uint64(n) && !t.Failed(); i = next.Add(1) - 1 {
-				h := newHistory(seed + i)
-				if fault := h.run(60); fault != "" {
-					t.Errorf("SIDEGATE_SEED=%d SIDEGATE_HISTORIES=1: %s\nshrunk: %s", seed+i, fault, h.shrink())
-				}
+	for worker := range runtime.GOMAXPROCS(0) {
+		t.Run(strconv.Itoa(worker), func(t *testing.T) {
+			t.Parallel()
+			for i := next.Add(1); i <= uint64(n) && !t.Failed(); i = next.Add(1) {
+				liveThrough(t, seed+i-1)
 			}
-			return nil
 		})
 	}
-	_ = group.Wait() // they tell what they find themselves
+}
+
+func liveThrough(t *testing.T, seed uint64) {
+	h := newHistory(seed)
+	if fault := h.run(60); fault != "" {
+		t.Errorf("SIDEGATE_SEED=%d SIDEGATE_HISTORIES=1: %s\nshrunk: %s", seed, fault, h.shrink())
+	}
 }

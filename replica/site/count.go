@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/replica/meter"
@@ -123,6 +125,16 @@ func (s *Site) keep(ctx context.Context) error {
 		kept = data
 	}
 	return nil
+}
+
+// measure counts what is consumed until ctx ends, and closes the vault.
+func (s *Site) measure(ctx context.Context) error {
+	taking, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var behind errgroup.Group
+	behind.Go(func() error { return s.vault.Run(taking) })
+	err := s.meter.Run(ctx)
+	stop()
+	return errors.Join(err, behind.Wait(), s.vault.Close())
 }
 
 // count counts until ctx ends, and is told what others count.

@@ -190,7 +190,7 @@ func (s *Site) Run(ctx context.Context) error {
 	if s.meter != nil {
 		group.Go(func() error { return s.count(ctx) })
 		group.Go(func() error { return s.keep(ctx) })
-		group.Go(func() error { return errors.Join(s.meter.Run(served), s.vault.Close()) }) // the last to end
+		group.Go(func() error { return s.measure(served) }) // the last to end
 	}
 	return group.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -35,6 +36,18 @@ func (v *Vault) openBolt() error {
 	})
 }
 
+// closeBolt closes bbolt. Its own Close could wait for ever for a lock that a panic left behind, so one that failed
+// leaves its map behind, which holds the file's lock unless it is taken off.
+func (v *Vault) closeBolt(isWell bool) (err error) {
+	if v.db != nil && isWell {
+		err = guard(v.db.Close)
+	} else if v.file != nil {
+		err = errors.Join(syscall.Flock(int(v.file.Fd()), syscall.LOCK_UN), v.file.Close())
+	}
+	v.db, v.file = nil, nil
+	return err
+}
+
 // update is one durable transaction. After replica.ErrNoSpace the vault is as it was; an error of do itself changes
 // nothing either. Any other failure breaks the vault.
 func (v *Vault) update(do func(*bbolt.Tx) error) error {
@@ -50,11 +63,11 @@ func (v *Vault) update(do func(*bbolt.Tx) error) error {
 		if refused = do(tx); refused != nil {
 			return tx.Rollback()
 		}
-		reached("before bbolt commits")
+		v.o.reached("before bbolt commits")
 		if err := v.commit(tx); err != nil {
 			return err
 		}
-		reached("bbolt has committed")
+		v.o.reached("bbolt has committed")
 		return nil
 	})
 	switch {
@@ -160,7 +173,6 @@ func (w *writer) finish() error {
 	if err := w.tx.Commit(); err != nil {
 		return err
 	}
-	reached("a new database is written")
 	return errors.Join(w.db.Sync(), w.file.Sync(), w.db.Close())
 }
 
@@ -175,13 +187,26 @@ func (v *Vault) write(fill func(*writer) error) error {
 		if err := fill(w); err != nil {
 			return errors.Join(err, w.tx.Rollback(), w.db.Close())
 		}
+		v.o.reached("a new database is written")
 		return w.finish()
 	})
 	if err == nil {
-		err = rename(path, v.path(dataFile))
+		err = v.o.reached.rename(path, v.path(dataFile))
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("writing a new vault: %w", noSpace(err)), os.Remove(path))
 	}
 	return nil
+}
+
+// guard turns what bbolt does on a file that was damaged under its hands into an error: panics, and faults of its map.
+func guard(f func() error) (err error) {
+	before := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(before)
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPages, p)
+		}
+	}()
+	return f()
 }

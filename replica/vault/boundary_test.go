@@ -24,9 +24,10 @@ const (
 // with the journal of a process that was killed. Whoever opens the vault finds what was acknowledged, and goes on.
 func TestAVaultThatIsKilledAtAnyBoundaryHasWhatItAcknowledged(t *testing.T) {
 	if dir := os.Getenv(lifeDir); dir != "" {
-		endAt(os.Getenv(lifeEnds))
-		life(t, dir)
-		fmt.Println("boundaries:", passed)
+		w := walker{}
+		w.ends, _ = strconv.Atoi(os.Getenv(lifeEnds))
+		life(t, dir, &w)
+		fmt.Println("boundaries:", w.passed)
 		return
 	}
 	dir := filepath.Join(memoryDir(t), "life")
@@ -40,21 +41,18 @@ func TestAVaultThatIsKilledAtAnyBoundaryHasWhatItAcknowledged(t *testing.T) {
 	}
 }
 
-// passed is how many boundaries the child has gone over.
-var passed int
+// A walker goes over boundaries, and is killed at one of them.
+type walker struct{ passed, ends int }
 
-func endAt(n string) {
-	ends, _ := strconv.Atoi(n)
-	reached = func(where string) {
-		if passed++; passed == ends {
-			fmt.Println("killed:", where)
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
-		}
+func (w *walker) reached(where string) {
+	if w.passed++; w.passed == w.ends {
+		fmt.Println("killed:", where)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
 	}
 }
 
-// killAtEach lives as often as there are boundaries, each time with these files at first, and answers how many there are.
+// killAtEach lives as often as there are boundaries, each time with these files at first, and answers how many.
 func killAtEach(t *testing.T, dir string, image map[string][]byte) (boundaries int) {
 	t.Helper()
 	least := 0
@@ -125,9 +123,11 @@ func lifeBatch(n int) Batch {
 }
 
 // life opens, commits, renews, forgets and closes, twice.
-func life(t *testing.T, dir string) {
+func life(t *testing.T, dir string, w *walker) {
+	o := lifeOptions(dir)
+	o.reached = w.reached
 	for range 2 {
-		v, err := Open(lifeOptions(dir))
+		v, err := Open(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,6 @@ func life(t *testing.T, dir string) {
 				t.Fatal(err)
 			}
 			fmt.Println("said:", n)
-			<-v.settled // so that each life is the same
 			if n%7 == 0 {
 				renewAndForget(t, v)
 			}
@@ -177,8 +176,8 @@ func seenIn(t *testing.T, v *Vault) (n int) {
 	return n
 }
 
-// outlived opens a vault after its process was killed: it has all of the last batch that was acknowledged, or of the one
-// after it, and goes on.
+// outlived opens a vault after its process was killed: it has all of the last batch that was acknowledged, or of the
+// next, and goes on.
 func outlived(t *testing.T, dir string, acknowledged int) error {
 	t.Helper()
 	v, err := Open(lifeOptions(dir))
@@ -199,7 +198,8 @@ func outlived(t *testing.T, dir string, acknowledged int) error {
 		return err
 	}
 	for i := max(1, n-15); i <= n; i++ {
-		if m, found, err := v.Recall(memoryOf(i, lifeTime(i)).Hash); !found || err != nil || !sameMemory(m, memoryOf(i, lifeTime(i))) {
+		want := memoryOf(i, lifeTime(i))
+		if m, found, err := v.Recall(want.Hash); !found || err != nil || !sameMemory(m, want) {
 			return fmt.Errorf("memory %d of %d is %v, %v", i, n, found, err)
 		}
 	}

@@ -113,7 +113,7 @@ func (v *Vault) append(n *state, memories []Memory) (done bool, err error) {
 			return false, err
 		}
 	}
-	switch err := v.log.append(n.seal.commits, s.payload, v.sync); {
+	switch err := v.log.append(n.seal.commits, s.payload, v.sync, v.o.reached); {
 	case isFull(err):
 		return false, noSpace(err)
 	case err != nil:
@@ -123,7 +123,7 @@ func (v *Vault) append(n *state, memories []Memory) (done bool, err error) {
 	return true, nil
 }
 
-// turn begins the other half of the journal, and has bbolt take what this one has meanwhile.
+// turn begins the other half of the journal. This one is for Run to take over, or for who needs it next.
 func (v *Vault) turn() error {
 	if err := v.settle(); err != nil {
 		return err
@@ -132,27 +132,25 @@ func (v *Vault) turn() error {
 	v.folding, v.pending = v.pending, map[place][]byte{}
 	v.mu.Unlock()
 	v.log.turn()
-	v.settled = make(chan struct{})
-	go func() {
-		defer close(v.settled)
-		reached("a half of the journal is full")
-		_ = v.foldBehind() // settle tries again
-	}()
+	select {
+	case v.full <- struct{}{}:
+	default:
+	}
 	return nil
 }
 
-// settle waits until bbolt has the other half of the journal. If there was no room for it, it tries again.
+// settle has bbolt take over the half of the journal that is full, the seal after its last commit with it.
 func (v *Vault) settle() error {
-	<-v.settled
-	if v.folding == nil {
+	v.behind.Lock()
+	defer v.behind.Unlock()
+	v.mu.RLock()
+	half := v.folding
+	v.mu.RUnlock()
+	if half == nil {
 		return nil
 	}
-	return v.foldBehind()
-}
-
-// foldBehind writes the other half of the journal into bbolt, the seal after its last commit with it.
-func (v *Vault) foldBehind() error {
-	list := inOrder(v.folding)
+	v.o.reached("a half of the journal is full")
+	list := inOrder(half)
 	err := v.update(func(tx *bbolt.Tx) error { return putAll(tx, list) })
 	if err == nil {
 		v.mu.Lock()
@@ -162,8 +160,8 @@ func (v *Vault) foldBehind() error {
 	return err
 }
 
-// fold writes all that the journal has into bbolt, with more and a seal: whatever writes a seal there makes the journal's
-// records old.
+// fold writes all that the journal has into bbolt, with more and a seal: whatever writes a seal there makes the
+// journal's records old.
 func (v *Vault) fold(n *state, memories []Memory, more func(*bbolt.Tx) error) error {
 	if err := v.settle(); err != nil {
 		return err

@@ -1,8 +1,8 @@
 // Package vault answers what a holder may never forget: who it is, what it has counted, and whom it has answered.
 //
-// It is the one store of a sidecar that cannot be fetched again. It keeps bytes for others, in a journal and behind it in
-// bbolt, and knows no rule of the ledger: what an account says and when a key may be used again is its caller's business. It does not group
-// the commits of several callers either.
+// It is the one store of a sidecar that cannot be fetched again. It keeps bytes for others, in a journal and behind it
+// in bbolt, and knows no rule of the ledger: what an account says and when a key may be used again is its caller's
+// business. It does not group the commits of several callers either.
 //
 // # Invariants
 //   - When Commit returns nil, all of its batch survives kill -9 and a power loss; else nothing of it is there.
@@ -18,7 +18,8 @@
 // # Concurrency
 //
 // All methods may be called from any goroutine. Commit, Renew, Forget, Check and Close wait for one another; reads wait
-// for none of them but Close, which must come last. One process per directory, which a lock holds.
+// for none of them but Close, which must come last. Run, if it is called, ends before Close. One process per directory,
+// which a lock holds.
 //
 // # Format
 //

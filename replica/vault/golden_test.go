@@ -70,7 +70,7 @@ func record(t *testing.T, payload []byte) []byte {
 	t.Helper()
 	j := newJournal(t, 8)
 	j.at = 3
-	if err := j.append(258, payload, datasync); err != nil {
+	if err := j.append(258, payload, datasync, nowhere); err != nil {
 		t.Fatal(err)
 	}
 	return read(t, j.f.Name())[3*sectorSize : 4*sectorSize]
@@ -89,8 +89,8 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// Vaults that each version wrote, in the clear and encrypted: all that is in them is still read. Since the second some of
-// it is in the journal.
+// Vaults that each version wrote, in the clear and encrypted: all that is in them is still read. Since the second some
+// of it is in the journal.
 func TestVaultsOfEveryVersionOpen(t *testing.T) {
 	modes(t, func(t *testing.T, change ...func(*Options)) {
 		name := "clear"

@@ -57,7 +57,7 @@ func decodeMarker(data []byte) (m marker, err error) {
 }
 
 // replaceFile writes a small file as one step, durably.
-func replaceFile(path string, data []byte) (err error) {
+func (reached boundary) replaceFile(path string, data []byte) (err error) {
 	f, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err == nil {
 		_, err = f.Write(data)
@@ -67,14 +67,14 @@ func replaceFile(path string, data []byte) (err error) {
 	if err != nil {
 		return noSpace(err)
 	}
-	return rename(path+unfinished, path)
+	return reached.rename(path+unfinished, path)
 }
 
-// reached is called at every boundary between what is durable and what is not; tests end the process there.
-var reached = func(where string) {}
+// A boundary is called between what is durable and what is not; tests end the process there.
+type boundary func(where string)
 
 // rename moves a file within its directory, durably.
-func rename(from, to string) error {
+func (reached boundary) rename(from, to string) error {
 	reached("before " + filepath.Base(to) + " is replaced")
 	if err := os.Rename(from, to); err != nil {
 		return err

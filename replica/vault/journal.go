@@ -16,11 +16,11 @@ import (
 )
 
 // A journal takes a commit in one write and one sync, where bbolt needs two of each and touches a page for every
-// account. It has two halves: while bbolt takes what one has, commits go to the other. It is as long as it ever gets from
-// the start and is overwritten, so that a sync has no size and no blocks to write down.
+// account. It has two halves: while bbolt takes what one has, commits go to the other. It is as long as it ever gets
+// from the start and is overwritten, so that a sync has no size and no blocks to write down.
 //
-// Its sectors are what a disk writes whole or not at all. Each has a sum, the number of the commit it belongs to, and its
-// place in the commit's record. So a sector that was not written any more when the power went (it has what an older
+// Its sectors are what a disk writes whole or not at all. Each has a sum, the number of the commit it belongs to, and
+// its place in the commit's record. So a sector that was not written any more when the power went (it has what an older
 // commit wrote, or zeros) is told from a damaged one (it has neither).
 type journal struct {
 	journalName
@@ -66,7 +66,7 @@ func decodeJournalName(body []byte) (n journalName, err error) {
 }
 
 // makeJournal puts an empty journal at a path, in the place of one that is there.
-func makeJournal(path string, n journalName) error {
+func (reached boundary) makeJournal(path string, n journalName) error {
 	f, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err == nil {
 		_, err = f.Write(make([]byte, n.size*sectorSize))
@@ -74,7 +74,7 @@ func makeJournal(path string, n journalName) error {
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
 	if err == nil {
-		err = rename(path+unfinished, path)
+		err = reached.rename(path+unfinished, path)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("making the journal: %w", noSpace(err)), removeIfThere(path+unfinished))
@@ -100,7 +100,7 @@ func (j *journal) fits(payload int) bool { return j.at+sectorsOf(payload) <= j.s
 func (j *journal) turn() { j.half, j.at = 1-j.half, 0 }
 
 // append makes a commit durable. An error of the write says that it is not there; one of the sync says nothing.
-func (j *journal) append(commit uint64, payload []byte, sync func(*os.File) error) error {
+func (j *journal) append(commit uint64, payload []byte, sync func(*os.File) error, reached boundary) error {
 	n, first := sectorsOf(len(payload)), j.half*(j.size/2)+j.at
 	j.buf = append(j.buf[:0], make([]byte, n*sectorSize)...)
 	rest := payload
@@ -301,7 +301,7 @@ func (v *Vault) replay(c *content) (*content, error) {
 	if err = errors.Join(err, v.closeBolt(err == nil)); err != nil {
 		return c, err
 	}
-	reached("the journal was replayed")
+	v.o.reached("the journal was replayed")
 	last := c.seal.commits + uint64(len(payloads))
 	if c, err = v.scan(); err == nil && c.seal.commits != last {
 		err = damaged("its journal ends with another commit than it says")

@@ -7,22 +7,25 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
-	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/sidegate/sidegate/replica"
 )
 
+// nowhere is where tests do not look.
+func nowhere(string) {}
+
 // newJournal is an empty one of some sectors.
 func newJournal(t testing.TB, sectors int) *journal {
 	t.Helper()
 	path := filepath.Join(memoryDir(t), journalFile)
 	n := journalName{[16]byte{4, 2}, sectors}
-	if err := makeJournal(path, n); err != nil {
+	if err := boundary(nowhere).makeJournal(path, n); err != nil {
 		t.Fatal(err)
 	}
 	j, err := openJournal(path, n)
@@ -53,7 +56,7 @@ func TestAJournalHasWhatWasWrittenOrIsDamaged(t *testing.T) {
 			continue
 		}
 		before, at := read(t, j.f.Name()), j.at
-		if err := j.append(commits, payload, datasync); err != nil {
+		if err := j.append(commits, payload, datasync, nowhere); err != nil {
 			t.Fatal(err)
 		}
 		after := read(t, j.f.Name())
@@ -121,7 +124,7 @@ func TestSectorsThatDoNotBelongTogetherAreDamage(t *testing.T) {
 	} {
 		j := newJournal(t, 8)
 		for commit := range uint64(3) {
-			if err := j.append(commit+11, make([]byte, 600), datasync); err != nil {
+			if err := j.append(commit+11, make([]byte, 600), datasync, nowhere); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -148,7 +151,10 @@ func killed(t *testing.T, both bool, change ...func(*Options)) (d *desk, files m
 			last, inHalf = d.v.log.half, 1
 		}
 	}
-	<-d.v.settled
+	if err := d.v.settle(); err != nil {
+		t.Fatal(err)
+	}
+	d.idle()
 	half := d.v.log.half
 	d.v.commit = func(tx *bbolt.Tx) error {
 		return errors.Join(&os.PathError{Op: "write", Err: syscall.ENOSPC}, tx.Rollback())
@@ -156,7 +162,6 @@ func killed(t *testing.T, both bool, change ...func(*Options)) (d *desk, files m
 	for ; both && d.v.log.half == half; n++ {
 		d.commit(randomBatch(r, n, d.now))
 	}
-	<-d.v.settled
 	if err := d.v.Check(); err != nil {
 		t.Error(err)
 	}
@@ -295,19 +300,22 @@ func value(t *testing.T, v *Vault, key string) string {
 
 // What writes into bbolt itself comes after the half that bbolt is to take: else that one would bring old values back.
 func TestBboltTakesCommitsInTheirOrder(t *testing.T) {
-	r, d := seeded(t), newDesk(t)
-	defer func() { reached = func(string) {} }()
-	slow := make(chan struct{})
-	reached = func(where string) {
-		if where == "a half of the journal is full" {
-			close(slow)
-			time.Sleep(50 * time.Millisecond) // enough for a renewal that does not wait
+	slow, yields := make(chan struct{}), 100_000
+	slowly := func(where string) {
+		if where != "a half of the journal is full" {
+			return
+		}
+		close(slow)
+		for range yields { // a renewal that does not wait is done meanwhile
+			runtime.Gosched()
 		}
 	}
+	r, d := seeded(t), newDesk(t, func(o *Options) { o.reached = slowly })
 	for n := 0; d.v.log.half == 0; n++ {
 		d.commit(randomBatch(r, n, d.now))
 	}
 	<-slow
+	d.o.reached = nil
 	if _, err := d.v.Renew("meanwhile"); err != nil {
 		t.Fatal(err)
 	}

@@ -28,22 +28,22 @@ func (w *writer) beginning(b *box, h header, era uint32) error {
 }
 
 // end writes whose file it is, which journal is its, and what is in it.
-func (w *writer) end(b *box, self Identity, formers []Former, journal journalName, s seal) error {
+func (w *writer) end(b *box, c *content) error {
 	put := func(key string, body []byte) error {
 		return w.put(bucketSelf, []byte(key), b.seal(nil, selfKey(key), body))
 	}
-	for _, f := range formers {
+	for _, f := range c.formers {
 		if err := put(keyFormer+string(f.ID[:]), f.encode()); err != nil {
 			return err
 		}
 	}
-	if err := put(keyIdentity, self.encode()); err != nil {
+	if err := put(keyIdentity, c.self.encode()); err != nil {
 		return err
 	}
-	if err := put(keyJournal, journal.encode()); err != nil {
+	if err := put(keyJournal, c.journal.encode()); err != nil {
 		return err
 	}
-	return put(keySeal, s.encode())
+	return put(keySeal, c.seal.encode())
 }
 
 // make writes a vault that holds an identity and nothing else.
@@ -54,8 +54,9 @@ func (v *Vault) make(formers []Former, incarnation uint64) error {
 	if err := syncDir(filepath.Dir(v.o.Dir)); err != nil { // the directory may be new
 		return err
 	}
-	journal := newJournalName(v.o.journal)
-	if err := makeJournal(v.path(journalFile), journal); err != nil {
+	c := content{self: newIdentity(incarnation, v.o.Now()), formers: formers, journal: newJournalName(v.o.journal),
+		seal: seal{formers: uint64(len(formers))}}
+	if err := v.o.reached.makeJournal(v.path(journalFile), c.journal); err != nil {
 		return err
 	}
 	b := box{key: v.o.Key}
@@ -63,8 +64,7 @@ func (v *Vault) make(formers []Former, incarnation uint64) error {
 		if err := w.beginning(&b, newHeader(v.o.Key), uint32(incarnation)); err != nil {
 			return err
 		}
-		return w.end(&b, newIdentity(incarnation, v.o.Now()), formers, journal,
-			seal{formers: uint64(len(formers))})
+		return w.end(&b, &c)
 	})
 }
 
@@ -87,7 +87,7 @@ func (v *Vault) rekey(old *content) (*content, error) {
 		old.journal = newJournalName(v.o.journal)
 	}
 	// What it has is in bbolt by now. It is in the old key, or in the clear, and goes before the new file comes.
-	if err := makeJournal(v.path(journalFile), old.journal); err != nil {
+	if err := v.o.reached.makeJournal(v.path(journalFile), old.journal); err != nil {
 		return nil, err
 	}
 	c := copying{old: old, box: box{key: v.o.Key}, accounts: map[ID]tally{}}
@@ -105,7 +105,7 @@ func (v *Vault) rekey(old *content) (*content, error) {
 		for i := range old.formers {
 			old.formers[i].accounts = c.accounts[old.formers[i].ID]
 		}
-		return w.end(&c.box, old.self, old.formers, old.journal, c.seal)
+		return w.end(&c.box, &content{self: old.self, formers: old.formers, journal: old.journal, seal: c.seal})
 	})
 	if err != nil {
 		return nil, err

@@ -52,6 +52,15 @@ func (v *Vault) valueOf(tx *bbolt.Tx, at place) ([]byte, error) {
 	return v.box.open([]byte{}, []byte(at.bucket+at.key), stored)
 }
 
+func keysIn(pending map[place][]byte, bucket string) (keys []string) {
+	for at := range pending {
+		if at.bucket == bucket {
+			keys = append(keys, at.key)
+		}
+	}
+	return keys
+}
+
 // current is a value as it is stored, in the journal or in bbolt; nil: there is none. It is lent. v.mu is held.
 func (v *Vault) current(tx *bbolt.Tx, at place) []byte {
 	for _, m := range []map[place][]byte{v.pending, v.folding} {
@@ -86,13 +95,8 @@ func (v *Vault) Accounts(id ID, each func(key string, value []byte) error) error
 		return err
 	}
 	for some := range slices.Chunk(keys, atOnce) {
-		values := make([][]byte, len(some))
-		if err := v.view(func(tx *bbolt.Tx) (err error) {
-			for i := 0; i < len(some) && err == nil; i++ {
-				values[i], err = v.valueOf(tx, place{bucket, some[i]})
-			}
-			return err
-		}); err != nil {
+		values, err := v.valuesOf(bucket, some)
+		if err != nil {
 			return err
 		}
 		for i, key := range some {
@@ -107,16 +111,26 @@ func (v *Vault) Accounts(id ID, each func(key string, value []byte) error) error
 	return nil
 }
 
+// valuesOf are the values of some keys; nil: there is none.
+func (v *Vault) valuesOf(bucket string, keys []string) ([][]byte, error) {
+	values := make([][]byte, 0, len(keys))
+	err := v.view(func(tx *bbolt.Tx) error {
+		for _, key := range keys {
+			value, err := v.valueOf(tx, place{bucket, key})
+			if err != nil {
+				return err
+			}
+			values = append(values, value)
+		}
+		return nil
+	})
+	return values, err
+}
+
 // keysOf are the keys of a bucket, in their order.
 func (v *Vault) keysOf(bucket string) (keys []string, err error) {
 	err = v.view(func(tx *bbolt.Tx) error {
-		for _, m := range []map[place][]byte{v.pending, v.folding} {
-			for at := range m {
-				if at.bucket == bucket {
-					keys = append(keys, at.key)
-				}
-			}
-		}
+		keys = append(keysIn(v.pending, bucket), keysIn(v.folding, bucket)...)
 		b := bucketOf(tx, bucket)
 		if b == nil {
 			return nil
@@ -196,7 +210,8 @@ func (v *Vault) Check() error {
 	if err := v.usable(); err != nil {
 		return err
 	}
-	<-v.settled
+	v.behind.Lock() // nor does bbolt take anything over
+	defer v.behind.Unlock()
 	c, err := scan(v.path(dataFile), v.o.Key)
 	if err != nil {
 		return err

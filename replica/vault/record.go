@@ -150,8 +150,8 @@ func decodeHeader(stored []byte) (h header, err error) {
 }
 
 func versionError(got uint64) error {
-	return fmt.Errorf("%w: it has format %d, known is up to %d; start the newer sidegate, or give this one another directory",
-		ErrVersion, got, format)
+	return fmt.Errorf("%w: it has format %d, known is up to %d; start the newer sidegate, or give this one another "+
+		"directory", ErrVersion, got, format)
 }
 
 // fits tells whether a key is the one that the header was made with.

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,7 +9,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -54,13 +54,7 @@ type Options struct {
 	Now         func() time.Time
 	Logger      *slog.Logger // nil: silent
 	journal     int          // bytes; 0: journalSize. Tests have small ones
-}
-
-// A Loss says that the vault that was in the directory is no more. Its holder's rights are in doubt until it is fenced.
-type Loss struct {
-	ID     ID // zero: not even that is known
-	Why    string
-	KeptIn string // where the damaged file is; empty: there was none
+	reached     boundary     // nil: nothing is done there
 }
 
 // A Vault is open until Close.
@@ -75,7 +69,8 @@ type Vault struct {
 	box     box
 	scratch scratch
 	log     *journal
-	settled chan struct{}         // closed: no half of the journal is being folded
+	full    chan struct{}         // there is a half of the journal for Run to take over
+	behind  sync.Mutex            // held by who takes one over
 	commit  func(*bbolt.Tx) error // (*bbolt.Tx).Commit; tests let it fail
 	sync    func(*os.File) error  // of the journal; tests let it fail
 
@@ -116,6 +111,9 @@ func (o Options) complete() (Options, error) {
 	if o.journal == 0 {
 		o.journal = journalSize
 	}
+	if o.reached == nil {
+		o.reached = func(string) {}
+	}
 	return o, nil
 }
 
@@ -134,8 +132,7 @@ func Open(o Options) (*Vault, error) {
 		return nil, fmt.Errorf("vault: %w", noSpace(err))
 	}
 	v := &Vault{o: o, lock: lock, commit: (*bbolt.Tx).Commit, sync: datasync, pending: map[place][]byte{},
-		settled: make(chan struct{})}
-	close(v.settled)
+		full: make(chan struct{}, 1)}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("the vault in %s is in use by another process; give each its own", o.Dir),
 			lock.Close())
@@ -167,15 +164,6 @@ func (v *Vault) open() error {
 		v.lost = lossOf(c.formers, m.id) // it was replaced, and the process ended before anybody heard
 	}
 	return v.begin(c)
-}
-
-func lossOf(formers []Former, id ID) *Loss {
-	for _, f := range formers {
-		if f.ID == id && f.Lost {
-			return &Loss{ID: id, Why: f.Why}
-		}
-	}
-	return nil
 }
 
 // find is the vault in the directory, or the one that takes the place of a lost one, or the first.
@@ -227,49 +215,6 @@ func (v *Vault) scan() (*content, error) {
 	return scan(v.path(dataFile), keys...)
 }
 
-// replace moves a lost vault aside and makes another, which lists the lost holder. The HOLDER file stays until the end:
-// a crash on the way finds it without its vault, or with a vault that names it as lost.
-func (v *Vault) replace(m marker, why error) error {
-	if err := v.room(); err != nil {
-		return err
-	}
-	v.lost = &Loss{ID: m.id, Why: why.Error()}
-	if _, err := os.Lstat(v.path(dataFile)); err == nil {
-		v.lost.KeptIn = v.path(fmt.Sprintf("%s%s%d-%.4x", dataFile, asideMark, v.o.Now().UnixMilli(), m.id[:]))
-		for exists(v.lost.KeptIn) {
-			v.lost.KeptIn += "x"
-		}
-		if err := rename(v.path(dataFile), v.lost.KeptIn); err != nil {
-			return fmt.Errorf("moving a damaged vault aside: %w", err)
-		}
-		if err := v.setJournalAside(v.lost.KeptIn); err != nil {
-			return fmt.Errorf("moving a damaged vault's journal aside: %w", err)
-		}
-	}
-	v.o.Logger.Error("the vault is lost: what this holder counted and did not report is in doubt; fence it at the hub",
-		"holder", m.id, "why", why, "kept_in", v.lost.KeptIn)
-	var formers []Former
-	if m.id != (ID{}) {
-		formers = []Former{{ID: m.id, Public: m.public, Incarnation: m.incarnation, Ended: v.o.Now(), Lost: true,
-			Why: v.lost.Why}}
-	}
-	return v.make(formers, m.incarnation)
-}
-
-// setJournalAside keeps the journal beside the database that it belongs to.
-func (v *Vault) setJournalAside(db string) error {
-	err := rename(v.path(journalFile), db+".log")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
 // begin opens bbolt, makes a new incarnation durable, and then the marker.
 func (v *Vault) begin(c *content) error {
 	v.box, v.table, v.first = c.box, c.table, c.first
@@ -286,7 +231,7 @@ func (v *Vault) begin(c *content) error {
 	}
 	if c.format == 1 {
 		c.journal = newJournalName(v.o.journal)
-		if err := makeJournal(v.path(journalFile), c.journal); err != nil {
+		if err := v.o.reached.makeJournal(v.path(journalFile), c.journal); err != nil {
 			return err
 		}
 	}
@@ -331,7 +276,7 @@ func (v *Vault) put(tx *bbolt.Tx, key string, body []byte) error {
 
 func (v *Vault) writeMarker() error {
 	m := marker{id: v.self.ID, public: v.self.Public, incarnation: v.self.Incarnation}
-	err := replaceFile(v.path(holderFile), m.encode())
+	err := v.o.reached.replaceFile(v.path(holderFile), m.encode())
 	if errors.Is(err, replica.ErrNoSpace) {
 		v.o.Logger.Warn("the HOLDER file could not be written: until the next start an old copy of the vault would pass",
 			"error", err)
@@ -343,12 +288,17 @@ func (v *Vault) writeMarker() error {
 	return nil
 }
 
-// Lost tells whether Open found that the vault before this one is lost. Raise an alarm.
-func (v *Vault) Lost() (Loss, bool) {
-	if v.lost == nil {
-		return Loss{}, false
+// Run has bbolt take over what the journal has, whenever half of it is full, until ctx ends. Without it the commit does
+// that which needs the room.
+func (v *Vault) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-v.full:
+			_ = v.settle() // the commit that needs the room tries again, and tells
+		}
 	}
-	return *v.lost, true
 }
 
 // Close lets the directory go. No method may be called after it.
@@ -361,23 +311,10 @@ func (v *Vault) Close() error {
 	if err := v.foldPending(); err != nil && v.usable() == nil {
 		v.o.Logger.Info("the journal is kept as it is for the next start", "why", err)
 	}
-	<-v.settled
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.isClosed = true
 	return v.letGo()
-}
-
-// closeBolt closes bbolt. Its own Close could wait for ever for a lock that a panic left behind, so one that failed
-// leaves its map behind, which holds the file's lock unless it is taken off.
-func (v *Vault) closeBolt(isWell bool) (err error) {
-	if v.db != nil && isWell {
-		err = guard(v.db.Close)
-	} else if v.file != nil {
-		err = errors.Join(syscall.Flock(int(v.file.Fd()), syscall.LOCK_UN), v.file.Close())
-	}
-	v.db, v.file = nil, nil
-	return err
 }
 
 // letGo closes what is open.
@@ -414,16 +351,4 @@ func noSpace(err error) error {
 		return fmt.Errorf("%w: %w", replica.ErrNoSpace, err)
 	}
 	return err
-}
-
-// guard turns what bbolt does on a file that was damaged under its hands into an error: panics, and faults of its map.
-func guard(f func() error) (err error) {
-	before := debug.SetPanicOnFault(true)
-	defer func() {
-		debug.SetPanicOnFault(before)
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errPages, p)
-		}
-	}()
-	return f()
 }

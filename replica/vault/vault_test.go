@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -11,16 +12,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 // A desk is a vault's directory with a clock of its own, and what should be in it.
 type desk struct {
-	t   testing.TB
-	o   Options
-	v   *Vault
-	now time.Time
+	t    testing.TB
+	o    Options
+	v    *Vault
+	now  time.Time
+	idle func() // ends what the vault does by itself
 	want
 }
 
@@ -52,12 +55,24 @@ func (d *desk) open() {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.v = v
-	d.t.Cleanup(func() { _ = v.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- v.Run(ctx) }()
+	d.v, d.idle = v, sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			d.t.Error(err)
+		}
+	})
+	d.t.Cleanup(func() {
+		d.idle()
+		_ = v.Close()
+	})
 }
 
 func (d *desk) close() {
 	d.t.Helper()
+	d.idle()
 	if err := d.v.Close(); err != nil {
 		d.t.Fatal(err)
 	}
