@@ -183,7 +183,7 @@ func (a *account) ask(id ledger.HolderID, now int64) *ledger.Ask {
 	size = max(min(size, a.room/8), a.wanted)
 	missing := max(0, size-a.led.Free(span, now))
 	return &ledger.Ask{Holder: id, Epoch: a.led.Epoch, Period: span.Start, Target: a.led.Granted(span) + missing,
-		Standing: a.led.Standing.Released + min(size, a.room/100), Until: now + standFor}
+		Standing: a.led.Standing.Released + max(1, min(size, a.room/100)), Until: now + standFor}
 }
 
 // talk is one exchange. It has no error that is not dealt with.

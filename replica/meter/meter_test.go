@@ -286,7 +286,7 @@ func rightsThatAreHeldElsewhere(t *testing.T) {
 	res := s.consume(m, 1)
 	took := time.Since(begin)
 	if res.Decision.Allowed || res.Decision.Reason != checker.RightsUnavailable || took < 200*time.Millisecond ||
-		took > 251*time.Millisecond {
+		took > 221*time.Millisecond {
 		t.Errorf("got %+v after %v", res, took)
 	}
 }

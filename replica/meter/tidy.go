@@ -35,11 +35,26 @@ func (a *account) tidy(at moment) {
 		other = a.led.Forget(a.cutOff(a.span(at.proven))) || other
 	}
 	if idle {
-		other = a.giveBack(span, at.now) || other
+		other = a.lieIdle(span, at.now) || other
 	}
 	if other {
 		a.version++
 	}
+}
+
+// leastToStand is how long a period is, in milliseconds, for which an idle account keeps a right: of shorter ones there
+// would be too many to tell of.
+const leastToStand = 3_600_000
+
+// lieIdle gives back what an idle account has, and tells whether it has changed. One right stands on, so that a period that
+// begins while the hub is away does not begin with a denial; one that has begun is told, so that the hub can forget it.
+func (a *account) lieIdle(span ledger.Span, now int64) bool {
+	before, keep := len(a.led.Entries), int64(0)
+	if a.led.Open(span); span.End-span.Start >= leastToStand {
+		keep = 1
+	}
+	given := a.led.GiveBack(span, 0, now)
+	return a.led.GiveBackStanding(keep) || given > 0 || len(a.led.Entries) != before
 }
 
 // yield gives back what is not needed for the next second, for somebody else waits for it. The hub is told once the
@@ -51,6 +66,7 @@ func (m *Meter) yield(a *account, period int64) {
 		if span.Start != period || a.wanted > 0 {
 			return
 		}
+		a.led.Open(span)
 		if a.chunk.left() > keep {
 			a.drop()
 		}
@@ -72,7 +88,7 @@ func (m *Meter) watchClock() {
 	}
 }
 
-// giveBack releases all rights that are free, and tells whether there were any.
+// giveBack releases all rights that are free, standing ones too, and tells whether there were any.
 func (a *account) giveBack(span ledger.Span, now int64) bool {
 	given := a.led.GiveBack(span, 0, now)
 	return a.led.GiveBackStanding(0) || given > 0

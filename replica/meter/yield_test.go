@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 )
@@ -41,4 +42,35 @@ func rightsAreGivenBackWhenAnotherWaits(t *testing.T) {
 	if res := s.consume(m, 1); res.Consumed != 1 {
 		t.Errorf("afterwards: got %+v", res)
 	}
+}
+
+// What stands for a period that has begun is given back too, though nothing was consumed in it.
+func TestWhatStandsIsGivenBackWhenAnotherWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, checker.Allowance{Limit: 1000, Per: checker.Hour})
+		m, stop := s.open(newTin(1))
+		defer stop()
+		time.Sleep(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)) - 20*time.Second)
+		s.consume(m, 1)
+		settled()
+		time.Sleep(25 * time.Second) // the next hour, and it is not idle yet
+		now := time.Now().UnixMilli()
+		other := ledger.HolderID{9}
+		if no := s.desk.book.Fold(ledger.Report{Holder: other, Forgot: -1}, now); no != nil {
+			t.Fatal(no)
+		}
+		ask := ledger.Ask{Holder: other, Period: s.desk.book.Calendar.At(now).Start, Target: 1000}
+		if _, no := s.desk.book.Grant(ask, now); no != nil {
+			t.Fatal(no)
+		}
+		told := s.folded()
+		told.Short = true
+		key := replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls")
+		m.told(replica.Entry{Key: key, Rev: 1, Value: ledger.AppendTotals(nil, &told)})
+		time.Sleep(10 * time.Millisecond)
+		ask.Target = 1001
+		if w, no := s.desk.book.Grant(ask, now); no != nil || w.Lines[0].Granted != 1000 {
+			t.Errorf("the other has %+v, %v; before %+v", w.Lines, no, told)
+		}
+	})
 }
