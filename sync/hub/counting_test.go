@@ -1,12 +1,16 @@
 package hub_test
 
 import (
+	"context"
+	"iter"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/hub"
+	"github.com/sidegate/sidegate/sync/stream"
 )
 
 func totalsKey(group, customer, feature string) string {
@@ -122,6 +126,32 @@ func TestLostTotalsAreMadeAgain(t *testing.T) {
 	anew := replica.NewMemory()
 	newBenchWith(t, hub.Options{Docs: b.docs, Books: b.books, Totals: anew, Bus: &wires{}, Now: b.time})
 	waitTotals(t, anew, totalsKey("default", "acme", "calls"), func(s *ledger.Totals) bool { return s.Out == 10 })
+}
+
+// A slowLog takes three seconds to tell what there is.
+type slowLog struct{ replica.Log }
+
+func (g slowLog) Snapshot(ctx context.Context, f replica.Filter,
+) (replica.Lineage, uint64, iter.Seq2[replica.Entry, error]) {
+	time.Sleep(3 * time.Second)
+	return g.Log.Snapshot(ctx, f)
+}
+
+func TestAHubThatKnowsNoDocumentsYetLeavesTotalsWhereTheyAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMortal(t, fate{})
+		m.stock()
+		m.ok("PUT /v1/customers/acme", `{"group":"eu"}`)
+		m.holder(m).ask("acme", "calls", 10)
+		m.rest()
+		m.life.end()
+		m.logs["docs"] = slowLog{m.docs}
+		m.rest()
+		key := totalsKey("eu", "acme", "calls")
+		if e, err := m.logs[stream.Totals].Get(t.Context(), key); err != nil || e.Rev != 1 {
+			t.Errorf("got %v at %d, %v, want the totals as they were", e.Value, e.Rev, err)
+		}
+	})
 }
 
 func TestEntitlementsSayWhatIsUsed(t *testing.T) {

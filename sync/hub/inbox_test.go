@@ -38,9 +38,13 @@ type inbox struct {
 	answer http.HandlerFunc // nil: 204
 }
 
-func newInbox(t *testing.T) *inbox {
+func newInbox(t *testing.T) *inbox { return newInboxOn(t, httptest.NewUnstartedServer(nil)) }
+
+// newInboxOn is a receiver on a server that has not started.
+func newInboxOn(t *testing.T, server *httptest.Server) *inbox {
 	in := &inbox{t: t}
-	server := httptest.NewServer(in)
+	server.Config.Handler = in
+	server.Start()
 	t.Cleanup(server.Close)
 	in.url = server.URL
 	return in

@@ -215,13 +215,16 @@ func (p *publisher) check(ctx context.Context) {
 	case err == nil:
 		p.lineage, p.reached = lineage, head
 	case ctx.Err() == nil:
-		p.c.log.Warn("the log of totals could not be read; trying again", "error", err)
+		p.c.log.Warn("totals could not be held against the books; trying again", "error", err)
 	}
 }
 
 // compare reads all totals, and marks the books whose totals are others or not there. Totals without a book, or in a
-// group that the customer has left, are dropped.
+// group that the customer has left, are dropped: so the documents have to be known, which say what group that is.
 func (p *publisher) compare(ctx context.Context) error {
+	if err := p.c.o.Seller.Fresh(ctx); err != nil {
+		return err
+	}
 	_, _, all := p.c.o.Totals.Snapshot(ctx, replica.Filter{})
 	right := map[string]bool{}
 	for e, err := range all {
