@@ -145,6 +145,25 @@ func jumpsForwardAndBack(t *testing.T, jump time.Duration) {
 	}
 }
 
+// TestAClockAheadGivesNothingBack is shortly before a period ends, which by the clock has ended.
+func TestAClockAheadGivesNothingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w := newStand(t, checker.Allowance{Limit: 1000, Per: checker.Hour}), &watch{}
+		m, stop := s.openBy(newTin(1), w)
+		defer stop()
+		time.Sleep(55 * time.Minute)
+		s.briskly(m, 20)
+		s.desk.beAway(true)
+		held := m.Status().Held
+		w.set(9 * year)
+		time.Sleep(time.Minute)
+		w.set(0)
+		if got := s.spent(m, int(held)+10); held == 0 || got != held {
+			t.Errorf("%d rights were held, %d could be spent when the clock was right again", held, got)
+		}
+	})
+}
+
 func TestASoftLimitIsNotCountedInTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newStand(t, checker.Allowance{Limit: 5, Per: checker.Hour, Soft: true}), &watch{}
@@ -204,6 +223,10 @@ func TestAClockSetBackGainsNothing(t *testing.T) {
 		"by an hour, without a hub":   {time.Hour, true, true},
 		"by 4 days, without a hub":    {4 * 24 * time.Hour, true, true},
 		"by 4 days, with the process": {4 * 24 * time.Hour, false, true},
+		"by years":                    {9 * year, false, false},
+		"by years, over a restart":    {9 * year, true, false},
+		"by years, without a hub":     {9 * year, true, true},
+		"by years, with the process":  {9 * year, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { setBack(t, tc.back, tc.restart, tc.away) })

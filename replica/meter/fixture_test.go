@@ -171,8 +171,8 @@ func newStand(t testing.TB, a checker.Allowance) *stand {
 		t.Fatal(err)
 	}
 	d := &desk{now: time.Now}
-	d.book.SetTerms(ledger.Terms{Limit: a.Limit, Overdraft: a.Overdraft, Soft: a.Soft, Until: ledger.Forever},
-		ledger.Rule{Per: a.Per}, time.Now().UnixMilli())
+	d.book.SetTerms(ledger.Terms{Limit: a.Limit, Overdraft: a.Overdraft, Soft: a.Soft || a.Unlimited || a.Advisory,
+		Until: ledger.Forever}, ledger.Rule{Per: a.Per}, time.Now().UnixMilli())
 	return &stand{TB: t, world: w, rec: rec, desk: d}
 }
 

@@ -70,6 +70,40 @@ func theAnswerSaysHowItStandsAfterwards(t *testing.T) {
 	}
 }
 
+func TestWhatHasNoHardLimitIsAllowedAndCounted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		checker.Allowance
+		beyond checker.Reason
+	}{
+		"advisory":              {checker.Allowance{Limit: 10, Per: checker.Month, Advisory: true}, checker.Advisory},
+		"unlimited":             {checker.Allowance{Unlimited: true, Per: checker.Month}, checker.Unlimited},
+		"soft":                  {soft, checker.Overage},
+		"advisory, in chunks":   {checker.Allowance{Limit: 1, Per: checker.Day, Advisory: true, Chunked: true}, checker.Advisory},
+		"unlimited, for good":   {checker.Allowance{Unlimited: true, Per: checker.Never}, checker.Unlimited},
+		"unlimited and a limit": {checker.Allowance{Unlimited: true, Limit: 1, Per: checker.Month}, checker.Unlimited},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { allowedAndCounted(t, tc.Allowance, tc.beyond) })
+		})
+	}
+}
+
+func allowedAndCounted(t *testing.T, a checker.Allowance, beyond checker.Reason) {
+	s := newStand(t, a)
+	m, stop := s.open(newTin(1))
+	s.desk.beAway(true) // nobody has to be asked
+	s.consume(m, 7)
+	if res := s.consume(m, 300); !res.Decision.Allowed || res.Decision.Reason != beyond || res.Consumed != 300 ||
+		res.Decision.Used != 307 {
+		t.Errorf("got %+v, want 307 used and %v", res, beyond)
+	}
+	s.desk.beAway(false)
+	stop()
+	if got := s.folded(); got.Used != 307 {
+		t.Errorf("the hub has %d, want 307", got.Used)
+	}
+}
+
 func TestWithoutAHubRightsThatAreHeldAreSpentAndNoMore(t *testing.T) {
 	synctest.Test(t, withoutAHubRightsThatAreHeldAreSpentAndNoMore)
 }

@@ -74,3 +74,34 @@ func othersShow(t *testing.T, a checker.Allowance) {
 		t.Errorf("got %+v", res)
 	}
 }
+
+func TestRightsOfOthersAreWhatMayBeUnseen(t *testing.T) { synctest.Test(t, rightsOfOthers) }
+
+func rightsOfOthers(t *testing.T) {
+	s := newStand(t, hard(10_000))
+	other, stopOther := s.open(newTin(2))
+	defer stopOther()
+	m, stop := s.open(newTin(1))
+	defer stop()
+	s.briskly(other, 50)
+	s.consume(m, 3)
+	settled()
+	s.desk.beAway(true)
+	totals, held := s.folded(), other.Status().Held
+	m.told(replica.Entry{Key: replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls"), Rev: 1,
+		Value: ledger.AppendTotals(nil, &totals)})
+	if own := m.Status().Held; held == 0 || own == 0 || own == held {
+		t.Fatalf("%d and %d rights are held; the test shows nothing", own, held)
+	}
+	var u checker.Use
+	if m.Use([]byte("acme"), []byte("calls"), nil, &u); u.UnseenMax != held || u.Used != 53 {
+		t.Errorf("got %+v, want 53 used and the %d that the other holds unseen", u, held)
+	}
+	if d := s.consume(m, 1).Decision; d.UnseenMax != held {
+		t.Errorf("a decision says %d, want %d", d.UnseenMax, held)
+	}
+	s.spent(other, 10) // the hub is away: nobody hears of it
+	if m.Use([]byte("acme"), []byte("calls"), nil, &u); u.UnseenMax != held || u.Used != 54 {
+		t.Errorf("later: got %+v", u)
+	}
+}

@@ -136,14 +136,22 @@ func TestAnEncryptedVaultShowsNothing(t *testing.T) {
 		m.Answer = []byte("SECRET-ANSWER")
 		d.commit(Batch{Accounts: map[string][]byte{"a": []byte("SECRET-ACCOUNT")}, Memories: []Memory{m},
 			Notes: map[string][]byte{"n": []byte("SECRET-NOTE")}})
-		seed := d.v.Identity().Private.Seed()
+		seed, log := d.v.Identity().Private.Seed(), read(t, filepath.Join(d.o.Dir, journalFile)) // nothing is folded yet
 		d.close()
-		data := read(t, filepath.Join(d.o.Dir, dataFile))
+		files := filesOf(t, d.o.Dir)
 		for name, text := range map[string][]byte{"account": []byte("SECRET-ACC"), "answer": []byte("SECRET-ANS"),
-			"note": []byte("SECRET-N"), "private key": seed} {
-			if bytes.Contains(data, text) == secret {
-				t.Errorf("encrypted %v: the %s is in the file: %v", secret, name, !secret == false)
+			"note": []byte("SECRET-N")} {
+			if bytes.Contains(log, text) == secret || bytes.Contains(files[dataFile], text) == secret {
+				t.Errorf("encrypted %v: the %s is in vault.log or vault.db: %v", secret, name, secret)
 			}
+		}
+		for name, data := range files {
+			if secret && (bytes.Contains(data, []byte("SECRET")) || bytes.Contains(data, seed)) {
+				t.Errorf("%s shows a secret", name)
+			}
+		}
+		if bytes.Contains(files[dataFile], seed) == secret {
+			t.Errorf("encrypted %v: the private key is in vault.db: %v", secret, secret)
 		}
 	}
 }

@@ -353,4 +353,8 @@ func TestOptionsAreChecked(t *testing.T) {
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("a directory was made")
 	}
+	d := newDesk(t)
+	if o := d.v.o; o.Keep != 24*time.Hour || o.MaxMemories != 10_000_000 {
+		t.Errorf("by default memories are kept for %v and %d of them, want 24 h and 10,000,000", o.Keep, o.MaxMemories)
+	}
 }
