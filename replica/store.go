@@ -12,6 +12,9 @@ var ErrDamaged = errors.New("the stored snapshot is damaged")
 // ErrNoSpace is reported by a Store that stopped writing before the disk is full. What it holds stays readable.
 var ErrNoSpace = errors.New("the disk is nearly full")
 
+// ErrBroken is reported by a store that failed in a way that only opening it again can mend.
+var ErrBroken = errors.New("the vault failed and must be opened again")
+
 // A StoredDoc is a document as a replica keeps it.
 type StoredDoc struct {
 	Key    string

@@ -25,6 +25,10 @@ var (
 		detail: "nothing was counted, for the disk is full; make room in the data directory, checks go on meanwhile"}
 	neverHadRoom = trouble{status: 507, code: "storage_full", detail: "nothing is counted, for the disk was full when " +
 		"this sidecar started; make room in the data directory and restart, checks go on meanwhile"}
+	outcomeUnknown = trouble{status: 500, code: "outcome_unknown", detail: "the disk failed while this was written; " +
+		"whether it was counted shows once this sidecar was restarted, so repeat it then, with the same idempotency_key"}
+	storageFailed = trouble{status: 503, code: "storage_failed", detail: "nothing was counted, for the disk has failed; " +
+		"look at the disk and restart this sidecar, checks go on meanwhile"}
 	notNow = trouble{status: 503, code: "overloaded", detail: "nothing was counted; ask again in a moment"}
 )
 
@@ -132,13 +136,17 @@ func (a *API) told(w *work, view *index.View, res *meter.Result) {
 	w.out = append(out, '}')
 }
 
-// uncounted says why nothing was counted.
+// uncounted says why nothing was counted, or that nobody knows.
 func uncounted(err error) trouble {
 	switch {
 	case errors.Is(err, meter.ErrKeyReused):
 		return keyReused
 	case errors.Is(err, replica.ErrNoSpace):
 		return storageFull
+	case errors.Is(err, replica.ErrUnknown):
+		return outcomeUnknown
+	case errors.Is(err, replica.ErrBroken):
+		return storageFailed
 	case errors.Is(err, meter.ErrTooMany):
 		return badRequest("quantity", err.Error())
 	}

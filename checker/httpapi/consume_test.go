@@ -106,6 +106,9 @@ func TestConsumptionIsAnsweredByWhatBecameOfIt(t *testing.T) {
 		"a check's field":    {`{` + acme + `,"wait_ms":5}`, &till{}, 400, `wait_ms: this field is not known here`},
 		"another payload":    {`{` + acme + `}`, &till{err: meter.ErrKeyReused}, 422, `"idempotency_key_reused"`},
 		"a full disk":        {`{` + acme + `}`, &till{err: fmt.Errorf("x: %w", replica.ErrNoSpace)}, 507, `"storage_full"`},
+		"a disk that failed": {`{` + acme + `}`, &till{err: fmt.Errorf("x: %w", replica.ErrBroken)}, 503, `"storage_failed"`},
+		"a disk that fails": {`{` + acme + `}`, &till{err: fmt.Errorf("%w: %w", replica.ErrUnknown, replica.ErrBroken)}, 500,
+			`"outcome_unknown"`},
 		"stopping":           {`{` + acme + `}`, &till{err: meter.ErrClosed}, 503, `"overloaded"`},
 		"beyond all numbers": {`{` + acme + `}`, &till{err: meter.ErrTooMany}, 400, `"field":"quantity"`},
 	} {

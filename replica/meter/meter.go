@@ -62,7 +62,7 @@ type Options struct {
 	Clock  *Clock
 	Logger *slog.Logger  // nil: silent
 	Every  time.Duration // how often what changed is reported; 0: one second
-	// Patience is how long a caller waits for rights that are not held here; 0: 220 ms, so that the answer is there in 250.
+	// Patience is how long a caller waits for rights that are not held here; 0: 220 ms, for an answer within 250.
 	Patience time.Duration
 	About    func() []byte // JSON for the fleet's list; nil: nothing
 }

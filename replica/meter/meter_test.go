@@ -75,10 +75,11 @@ func TestWhatHasNoHardLimitIsAllowedAndCounted(t *testing.T) {
 		checker.Allowance
 		beyond checker.Reason
 	}{
-		"advisory":              {checker.Allowance{Limit: 10, Per: checker.Month, Advisory: true}, checker.Advisory},
-		"unlimited":             {checker.Allowance{Unlimited: true, Per: checker.Month}, checker.Unlimited},
-		"soft":                  {soft, checker.Overage},
-		"advisory, in chunks":   {checker.Allowance{Limit: 1, Per: checker.Day, Advisory: true, Chunked: true}, checker.Advisory},
+		"advisory":  {checker.Allowance{Limit: 10, Per: checker.Month, Advisory: true}, checker.Advisory},
+		"unlimited": {checker.Allowance{Unlimited: true, Per: checker.Month}, checker.Unlimited},
+		"soft":      {soft, checker.Overage},
+		"advisory, in chunks": {checker.Allowance{Limit: 1, Per: checker.Day, Advisory: true, Chunked: true},
+			checker.Advisory},
 		"unlimited, for good":   {checker.Allowance{Unlimited: true, Per: checker.Never}, checker.Unlimited},
 		"unlimited and a limit": {checker.Allowance{Unlimited: true, Limit: 1, Per: checker.Month}, checker.Unlimited},
 	} {

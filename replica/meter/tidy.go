@@ -46,8 +46,8 @@ func (a *account) tidy(at moment) {
 // would be too many to tell of.
 const leastToStand = 3_600_000
 
-// lieIdle gives back what an idle account has, and tells whether it has changed. One right stands on, so that a period that
-// begins while the hub is away does not begin with a denial; one that has begun is told, so that the hub can forget it.
+// lieIdle gives back what an idle account has, and tells whether it has changed. One right stands on, so that a period
+// that begins while the hub is away does not begin with a denial. One that has begun is told: so the hub can forget it.
 func (a *account) lieIdle(span ledger.Span, now int64) bool {
 	before, keep := len(a.led.Entries), int64(0)
 	if a.led.Open(span); span.End-span.Start >= leastToStand {

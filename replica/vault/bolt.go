@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/sidegate/sidegate/replica"
 )
 
 // boltOptions leave the list of free pages out of the file: after many memories expired it has hundreds of thousands of
@@ -78,8 +80,11 @@ func (v *Vault) update(do func(*bbolt.Tx) error) error {
 	case isFull(err):
 		return noSpace(err)
 	}
-	return v.breakDown(err)
+	return unknown(v.breakDown(err))
 }
+
+// unknown says of a failed write that it may be there all the same.
+func unknown(err error) error { return fmt.Errorf("%w: %w", replica.ErrUnknown, err) }
 
 // isFull tells a write that found no room from everything else that can go wrong. A sync that finds none is not meant:
 // then it is not known what was written.

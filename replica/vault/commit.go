@@ -117,7 +117,7 @@ func (v *Vault) append(n *state, memories []Memory) (done bool, err error) {
 	case isFull(err):
 		return false, noSpace(err)
 	case err != nil:
-		return false, v.breakDown(err)
+		return false, unknown(v.breakDown(err))
 	}
 	v.become(*n, memories, false)
 	return true, nil

@@ -37,8 +37,9 @@ const (
 )
 
 // ErrBroken is wrapped by everything that a vault is asked after it failed in a way that only opening it again can
-// mend. What Commit acknowledged is safe; whether the failed commit is there, opening it will show.
-var ErrBroken = errors.New("the vault failed and must be opened again")
+// mend. What Commit acknowledged is safe. Whether the failed commit is there, opening it will show: that one is
+// replica.ErrUnknown too.
+var ErrBroken = replica.ErrBroken
 
 // Options say where a vault is and how it is kept.
 type Options struct {
