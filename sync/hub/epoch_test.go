@@ -228,16 +228,18 @@ func TestALeaderThatWasReplacedIsNoLossOfTheLog(t *testing.T) {
 			a.stock()
 			x := a.holder(bus)
 			x.ask("acme", "calls", 40)
-			b.usage("acme", "") // the other hub has seen it
+			probe := b.holder(other)
+			for probe.ask("acme", "calls", 1).Award == nil { // until the other hub has seen the documents
+			}
 			defer log.hold()()
 			log.freeze(t, replica.CountKey(replica.KindLedger, "", "acme", "calls"))
 			x.ask("acme", "calls", 60)
 			if x.bus = other; !seen {
 				x.seen = 0
 			}
-			x.ask("acme", "calls", 70)
+			ans := x.ask("acme", "calls", 70)
 			if x.free("acme", "calls") != 70 || x.epoch != 0 {
-				t.Errorf("%d are held in epoch %d, want 70 in the first", x.free("acme", "calls"), x.epoch)
+				t.Errorf("%d are held in epoch %d, want 70 in the first: %+v", x.free("acme", "calls"), x.epoch, ans)
 			}
 		})
 	}
