@@ -54,23 +54,31 @@ func TestWhatStandsIsGivenBackWhenAnotherWaitsForIt(t *testing.T) {
 		s.consume(m, 1)
 		settled()
 		time.Sleep(25 * time.Second) // the next hour, and it is not idle yet
-		now := time.Now().UnixMilli()
-		other := ledger.HolderID{9}
-		if no := s.desk.book.Fold(ledger.Report{Holder: other, Forgot: -1}, now); no != nil {
-			t.Fatal(no)
-		}
-		ask := ledger.Ask{Holder: other, Period: s.desk.book.Calendar.At(now).Start, Target: 1000}
-		if _, no := s.desk.book.Grant(ask, now); no != nil {
-			t.Fatal(no)
-		}
+		s.other(1000)
 		told := s.folded()
 		told.Short = true
 		key := replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls")
 		m.told(replica.Entry{Key: key, Rev: 1, Value: ledger.AppendTotals(nil, &told)})
 		time.Sleep(10 * time.Millisecond)
-		ask.Target = 1001
-		if w, no := s.desk.book.Grant(ask, now); no != nil || w.Lines[0].Granted != 1000 {
-			t.Errorf("the other has %+v, %v; before %+v", w.Lines, no, told)
+		if got := s.other(1001); got != 1000 {
+			t.Errorf("the other has %d; before %+v", got, told)
 		}
 	})
+}
+
+// other asks for rights as another holder, and answers how many it has.
+func (s *stand) other(target int64) int64 {
+	s.Helper()
+	s.desk.mu.Lock()
+	defer s.desk.mu.Unlock()
+	id, now := ledger.HolderID{9}, time.Now().UnixMilli()
+	no := s.desk.book.Fold(ledger.Report{Holder: id, Forgot: -1}, now)
+	if no != nil {
+		s.Fatal(no)
+	}
+	w, no := s.desk.book.Grant(ledger.Ask{Holder: id, Period: s.desk.book.Calendar.At(now).Start, Target: target}, now)
+	if no != nil {
+		s.Fatal(no)
+	}
+	return w.Lines[0].Granted
 }
