@@ -262,12 +262,13 @@ func TestDamageUnderAnOpenVaultIsAnError(t *testing.T) {
 	for n := range 20 {
 		d.commit(randomBatch(r, n, d.now))
 	}
+	d.idle() // or bbolt may write good pages over it, for the journal; it has not got what is read
 	size := int64(len(read(t, filepath.Join(d.o.Dir, dataFile))))
 	junk := bytes.Repeat([]byte{0xee}, int(size)-2*pageSize)
 	if _, err := d.v.file.WriteAt(junk, 2*pageSize); err != nil {
 		t.Fatal(err)
 	}
-	if value, err := d.v.Account("acme/1/"); err == nil {
+	if value, err := d.v.Account("of nobody"); err == nil {
 		t.Errorf("got %q", value)
 	}
 	if _, _, err := d.v.Recall(d.memories[0].Hash); err == nil {
@@ -293,10 +294,11 @@ func TestAFaultOfTheMapIsAnError(t *testing.T) {
 	for n := range 20 {
 		d.commit(randomBatch(r, n, d.now))
 	}
+	d.idle() // or bbolt may write pages again, for the journal; it has not got what is read
 	if err := os.Truncate(filepath.Join(d.o.Dir, dataFile), 2*pageSize); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.v.Account("acme/1/"); err == nil {
+	if _, err := d.v.Account("of nobody"); err == nil {
 		t.Error("an account was read")
 	}
 	d.close()
