@@ -26,9 +26,23 @@ func (a *Account) Heir(writtenOff bool) Account {
 	return h
 }
 
-// Concede notes what the hub has even where it is more than this holder knows of.
-func (a *Account) Concede(s Span, l Line) {
-	if e := a.find(s, l.Source); e != nil {
-		e.Known = e.Known.Max(l.Vector)
+// Concede notes that the hub has a line, as far as an earlier state of the account had it too: what the line has beyond
+// that is of somebody else who goes by the same name.
+func (a *Account) Concede(earlier *Account, s Span, l Line) {
+	if e, was := a.find(s, l.Source), earlier.find(s, l.Source); e != nil && was != nil {
+		e.Known = e.Known.Max(l.Vector.min(was.Vector))
 	}
+}
+
+// Withhold takes out what was consumed and the hub is not known to have, and tells whether there was anything.
+func (a *Account) Withhold() bool {
+	some := false
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		v := Vector{Granted: e.Granted, Released: e.Released, Used: e.Known.Used, Refunded: e.Known.Refunded,
+			Doubt: e.Known.Doubt}
+		some = some || v != e.Vector
+		e.Vector = v
+	}
+	return some
 }

@@ -33,6 +33,12 @@ func (v Vector) Max(o Vector) Vector {
 		max(v.Refunded, o.Refunded), max(v.Doubt, o.Doubt)}
 }
 
+// min is the smaller in each number: what two reports have in common.
+func (v Vector) min(o Vector) Vector {
+	return Vector{min(v.Granted, o.Granted), min(v.Used, o.Used), min(v.Released, o.Released),
+		min(v.Refunded, o.Refunded), min(v.Doubt, o.Doubt)}
+}
+
 // Covers tells whether no number of v is below o's.
 func (v Vector) Covers(o Vector) bool { return v.Max(o) == v }
 

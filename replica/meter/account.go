@@ -18,6 +18,9 @@ type account struct {
 	saved    uint64 // the version that the vault has
 	told     uint64 // the version that the hub is known to have
 	out      bool   // an exchange about it is under way
+	isMet    bool   // the hub has answered under this name since the process started
+	met      int64  // unix milliseconds of that
+	first    []byte // led as the vault had it at the start; nil: it had none, or the hub may be told all
 	rule     ledger.Rule
 	totals   *ledger.Totals
 	chunk    *chunk // never nil; one without a batch is empty
@@ -97,10 +100,7 @@ func (a *account) grants(u *checker.Use, now int64) {
 // mend makes the account what the vault has, after the vault took nothing. Of the chunk that the vault has, what was
 // consumed stays consumed: a chunk that was let go of remembers what was left of it.
 func (a *account) mend() {
-	a.led = ledger.NewAccount()
-	if led, err := ledger.DecodeAccount(a.durable); err == nil { // it was encoded here; nil: the vault has none
-		a.led = *led
-	}
+	a.led = decoded(a.durable)
 	a.version++
 	if a.chunk = a.kept; a.chunk == nil {
 		a.chunk = &chunk{}

@@ -9,7 +9,9 @@
 //     the vault before. What a crash leaves in doubt of those is what about two seconds need.
 //   - If the vault cannot take a change, nobody who waited for it is told "consumed", and nothing of it is counted.
 //   - An idempotency key is in the vault together with the units that it stands for.
-//   - The hub is told only what is in the vault.
+//   - The hub is told only what is in the vault, and after a start nothing new at first: so it shows whether somebody
+//     else has, or had, the same vault.
+//   - Rights that were granted to a name are spent under that name alone.
 //   - A hard limit needs no hub while rights are held, and is never exceeded for want of one.
 //   - What cannot be undone (void rights given back, periods forgotten) is done by a time that a hub has told as well.
 //

@@ -29,7 +29,7 @@ type tin struct {
 func newTin(name byte) *tin {
 	seed := make([]byte, ed25519.SeedSize)
 	seed[0] = name
-	return &tin{who: Identity{Holder: ledger.HolderID{name}, Key: ed25519.NewKeyFromSeed(seed), Incarnation: 1},
+	return &tin{who: Identity{Holder: ledger.HolderID{name}, Key: ed25519.NewKeyFromSeed(seed)},
 		accounts: map[string][]byte{}, memories: map[[16]byte]Memory{}}
 }
 
@@ -96,6 +96,7 @@ type desk struct {
 	away   bool
 	now    func() time.Time
 	faults []error
+	ahead  bool // somebody has told of rights that were not granted
 }
 
 func (d *desk) Exchange(_ context.Context, l *wire.Lease, key ed25519.PrivateKey) (*wire.LeaseReply, error) {
@@ -111,6 +112,7 @@ func (d *desk) Exchange(_ context.Context, l *wire.Lease, key ed25519.PrivateKey
 	now := d.now().UnixMilli()
 	reply := &wire.LeaseReply{}
 	for i := range l.Items {
+		l.Items[i].Report.Holder = l.Holder // as a hub does
 		reply.Items = append(reply.Items, d.item(&l.Items[i], now))
 	}
 	if err := d.book.Check(); err != nil {
@@ -127,6 +129,7 @@ func (d *desk) beAway(away bool) {
 
 func (d *desk) item(it *wire.LeaseItem, now int64) (ans wire.LeaseAnswer) {
 	if no := d.book.Fold(it.Report, now); no != nil {
+		d.ahead = d.ahead || no.Code == ledger.CodeAhead
 		return wire.LeaseAnswer{Code: no.Code}
 	}
 	if it.Ask != nil {
@@ -186,6 +189,9 @@ func (s *stand) openWith(v *tin, c *Clock) (m *Meter, stop func()) {
 
 func (s *stand) openOn(o Options) (m *Meter, stop func()) {
 	s.Helper()
+	if v, ok := o.Vault.(*tin); ok {
+		v.who.Incarnation++
+	}
 	m, err := New(o)
 	if err != nil {
 		s.Fatal(err)

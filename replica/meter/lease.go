@@ -52,6 +52,11 @@ func (m *Meter) beckon(a *account) {
 	m.mu.Lock()
 	m.waiting[a] = struct{}{}
 	m.mu.Unlock()
+	m.hurry()
+}
+
+// hurry has the hub asked at once.
+func (m *Meter) hurry() {
 	select {
 	case m.urge <- struct{}{}:
 	default:
@@ -78,6 +83,9 @@ func (m *Meter) report(ctx context.Context) {
 		case <-tick.C:
 			all = m.changed()
 			group.Go(func() error { return m.tellAllTold(ctx, len(all) == 0) })
+		}
+		if m.isAlarmed() {
+			group.Go(func() error { return m.testify(ctx) })
 		}
 		for items := range m.portions(all) {
 			group.Go(func() error { return m.talk(ctx, items, exchangeTimeout) })
@@ -139,30 +147,27 @@ func (m *Meter) compose(all []*account) []item {
 	if m.o.Hub == nil {
 		return nil
 	}
-	now, id := m.clock.read(), m.holder()
+	now := m.clock.read()
 	items := make([]item, 0, len(all))
 	for _, a := range all {
+		m.gate.RLock() // so that the name is the account's
 		a.mu.Lock()
-		if it, ok := a.item(id, now); ok {
+		if it, ok := a.item(m.holder(), now, m.leaving.Load()); ok {
 			items = append(items, it)
 		}
 		a.mu.Unlock()
+		m.gate.RUnlock()
 	}
 	return items
 }
 
 // item says what the vault has of an account, and what is wanted.
-func (a *account) item(id ledger.HolderID, now int64) (item, bool) {
+func (a *account) item(id ledger.HolderID, now int64, isLast bool) (item, bool) {
 	if a.out {
 		return item{}, false
 	}
-	led := ledger.NewAccount()
-	if a.durable != nil {
-		if had, err := ledger.DecodeAccount(a.durable); err == nil { // it was encoded here
-			led = *had
-		}
-	}
-	it := item{account: a, version: a.saved}
+	led, version := a.tellable(now, isLast)
+	it := item{account: a, version: version}
 	it.Customer, it.Feature, _ = strings.Cut(a.key, "\x00")
 	it.Report = led.Report(id)
 	if a.wanted > 0 || a.soon {
@@ -192,11 +197,15 @@ func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) e
 	defer cancel()
 	l, key := m.lease()
 	for i := range items {
+		if items[i].Report.Holder != l.Holder { // another name was taken just now
+			m.unheard(items)
+			return nil
+		}
 		l.Items = append(l.Items, items[i].LeaseItem)
 	}
 	reply, err := m.o.Hub.Exchange(ctx, l, key)
 	if err != nil || reply.Code != "" || len(reply.Items) != len(items) {
-		m.unanswered(items, reply, err)
+		m.unanswered(l, items, reply, err)
 		return nil
 	}
 	m.answered(reply)
@@ -207,7 +216,7 @@ func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) e
 		}
 	}
 	if lost != "" {
-		m.distrust(lost)
+		m.distrust(l.Holder, lost)
 	}
 	return nil
 }
@@ -262,7 +271,7 @@ func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
 	l.Items = []wire.LeaseItem{{Customer: wire.AllTold, Report: ledger.Report{Holder: l.Holder, Epoch: l.Epoch}}}
 	reply, err := m.o.Hub.Exchange(ctx, l, key)
 	if err != nil || reply.Code != "" {
-		m.unanswered(nil, reply, err)
+		m.unanswered(l, nil, reply, err)
 		return nil
 	}
 	m.answered(reply)
@@ -283,7 +292,7 @@ func (m *Meter) answered(reply *wire.LeaseReply) {
 }
 
 // unanswered lets those who wait know that nothing came.
-func (m *Meter) unanswered(items []item, reply *wire.LeaseReply, err error) {
+func (m *Meter) unanswered(l *wire.Lease, items []item, reply *wire.LeaseReply, err error) {
 	code := ""
 	if reply != nil {
 		code = reply.Code
@@ -293,14 +302,19 @@ func (m *Meter) unanswered(items []item, reply *wire.LeaseReply, err error) {
 	if m.linked.Swap(false) {
 		m.log.Warn("the hub does not answer; usage is kept and rights that are held are spent", "error", err, "code", code)
 	}
+	m.unheard(items)
+	if distrusts(code) {
+		m.distrust(l.Holder, code)
+	}
+}
+
+// unheard ends an exchange to which nothing was answered.
+func (m *Meter) unheard(items []item) {
 	for i := range items {
 		a := items[i].account
 		a.mu.Lock()
 		a.hear()
 		a.mu.Unlock()
-	}
-	if distrusts(code) {
-		m.distrust(code)
 	}
 }
 
@@ -317,12 +331,16 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 	if code = ans.Code; !distrusts(code) {
 		code = ""
 		// Rights that are not written yet are not spent: whoever spends them is in this batch or a later one.
-		m.change(a, func() { code = a.take(it, ans, epoch) })
+		m.change(a, func() {
+			if it.Report.Holder == m.holder() { // or it is about a name that was given up
+				code = a.take(it, ans, epoch, m.clock.read())
+			}
+		})
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer a.hear()
-	if a.recalled != 0 { // what was given back meanwhile was not told
+	if a.recalled != 0 || it.version == 0 && a.isMet && a.first == nil && a.saved > a.told { // that was not told yet
 		m.beckon(a)
 	}
 	if ans.Totals != nil {
@@ -333,7 +351,7 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 }
 
 // take makes of an account what the hub says.
-func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64) (code string) {
+func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64, now int64) (code string) {
 	if epoch > a.led.Epoch {
 		a.led.Adopt(epoch)
 		a.version++
@@ -341,14 +359,7 @@ func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64) (code stri
 	if ans.Code == "" {
 		a.told = max(a.told, it.version)
 	}
-	for _, l := range ans.Known {
-		line := ledger.Line{Holder: it.Report.Holder, Source: l.Source, Vector: l.Vector}
-		if no := a.led.Confirm(epoch, l.Span, []ledger.Line{line}); no != nil && distrusts(no.Code) {
-			a.led.Concede(l.Span, line)
-			code = no.Code
-		}
-	}
-	if code != "" {
+	if code = a.compare(it, ans, now); code != "" {
 		return code
 	}
 	if ans.Award != nil {
@@ -379,7 +390,7 @@ func (a *account) tell(t *ledger.Totals, now int64) {
 func distrusts(code string) bool {
 	switch code {
 	case ledger.CodeFenced, ledger.CodeRetired, ledger.CodeQuarantined, ledger.CodeRestored, wire.CodeSuperseded,
-		wire.CodeStranger:
+		wire.CodeCopied, wire.CodeStranger:
 		return true
 	}
 	return false

@@ -93,8 +93,11 @@ type Meter struct {
 	soon     atomic.Bool           // there is something to commit in a while
 	seen     uint64                // the highest revision of the books that a reply named
 	why      string                // what a hub said why this holder is not trusted; empty: it is
+	alarm    *former               // what is to be told of a name that was given up; nil: nothing
 	toldAll  uint64                // one more than the epoch in which the hub was told that everything was told
 	epoch    uint64                // of the books, as the last reply said
+	isSole   atomic.Bool           // nobody else can have had this name before the process started
+	leaving  atomic.Bool           // the last reports are made
 	linked   atomic.Bool           // the last exchange with a hub succeeded
 	astray   atomic.Bool           // the machine's clock is ahead of the hub's
 	failing  atomic.Bool           // the last exchange with a hub failed
@@ -123,6 +126,7 @@ func New(o Options) (*Meter, error) {
 	m := &Meter{o: o, log: o.Logger, seed: maphash.MakeSeed(), next: newBatch(), promised: map[[16]byte]*promise{},
 		waiting: map[*account]struct{}{}, wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
 		identity: o.Vault.Identity(), clock: o.Clock}
+	m.isSole.Store(m.identity.Incarnation <= 1)
 	for i := range m.shards {
 		m.shards[i].accounts = map[string]*account{}
 	}
@@ -144,6 +148,9 @@ func (m *Meter) load(key string, data []byte) error {
 	if a.led.Recover() {
 		a.version++
 	}
+	if a.first = a.durable; a.version > a.saved {
+		a.first = ledger.AppendAccount(nil, &a.led)
+	}
 	m.epoch = max(m.epoch, led.Epoch)
 	m.change(a, func() {})
 	return nil
@@ -164,7 +171,8 @@ func (m *Meter) account(key string) *account {
 	s.Lock()
 	defer s.Unlock()
 	if a = s.accounts[key]; a == nil {
-		a = &account{key: key, led: ledger.NewAccount(), chunk: &chunk{}, answered: make(chan struct{})}
+		a = &account{key: key, led: ledger.NewAccount(), chunk: &chunk{}, isMet: m.isSole.Load(),
+			answered: make(chan struct{})}
 		s.accounts[key] = a
 		m.count.Add(1)
 	}

@@ -10,11 +10,18 @@ import (
 // errRenewing is told to whoever consumes while the holder takes another identity.
 var errRenewing = errors.New("the holder is taking another identity; try again")
 
-// distrust has another identity taken, by the goroutine that writes.
-func (m *Meter) distrust(why string) {
+// distrust has another identity taken in place of one, by the goroutine that writes.
+func (m *Meter) distrust(who ledger.HolderID, why string) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	if who != m.identity.Holder {
+		return // it is given up already
+	}
 	m.why = why
-	m.mu.Unlock()
+	if why == wire.CodeSuperseded {
+		m.alarm = &former{m.identity, m.epoch, m.seen}
+		m.hurry()
+	}
 	m.signal()
 }
 
@@ -37,6 +44,9 @@ func (m *Meter) renew() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.drop()
+		if why == wire.CodeCopied {
+			a.concede()
+		}
 		led := a.led.Heir(why == ledger.CodeFenced)
 		if why == codeRewound {
 			led.Forgot = -1 // the hub has all of what was forgotten, under the other name
@@ -44,19 +54,23 @@ func (m *Meter) renew() {
 		heirs[a] = &led
 		accounts[a.key] = ledger.AppendAccount(nil, &led)
 	})
-	if err := m.o.Vault.Renew(why, accounts); err != nil {
+	err := m.o.Vault.Renew(why, accounts)
+	if err != nil {
 		m.log.Error("the vault cannot take another identity; it will be tried again", "error", err)
-	} else {
-		for a, led := range heirs {
-			a.inherit(led, accounts[a.key])
-		}
 	}
+	m.gate.Lock()
+	defer m.gate.Unlock()
+	m.next = newBatch()
+	if err != nil {
+		return
+	}
+	for a, led := range heirs {
+		a.inherit(led, accounts[a.key])
+	}
+	m.isSole.Store(true)
 	m.mu.Lock()
 	m.identity, m.toldAll = m.o.Vault.Identity(), 0
 	m.mu.Unlock()
-	m.gate.Lock()
-	m.next = newBatch()
-	m.gate.Unlock()
 }
 
 // inherit makes an account what it is under the new name.
@@ -64,6 +78,7 @@ func (a *account) inherit(led *ledger.Account, data []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.led, a.durable, a.chunk, a.kept, a.told = *led, data, &chunk{}, nil, 0
+	a.isMet, a.first = true, nil
 	a.version++
 	a.saved = a.version
 }
@@ -75,7 +90,7 @@ func remedy(why string) string {
 		return "an administrator declared it lost; nothing has to be done"
 	case ledger.CodeRetired:
 		return "it was out of touch for too long; nothing has to be done"
-	case wire.CodeSuperseded, wire.CodeStranger:
+	case wire.CodeSuperseded, wire.CodeCopied, wire.CodeStranger:
 		return "the data directory was copied: give each sidecar its own"
 	case codeRewound:
 		return "the clock of a hub was ahead and is right again; nothing has to be done"

@@ -110,6 +110,7 @@ func (a *account) cutOff(span ledger.Span) int64 {
 func (m *Meter) depart(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
+	m.leaving.Store(true)
 	m.rest(func(a *account) { a.drop() })
 	m.tellAll(ctx)
 	if !m.linked.Load() {

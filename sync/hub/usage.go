@@ -119,9 +119,8 @@ type holderDoc struct {
 	AgeMS       int64           `json:"age_ms"` // since then
 	Trust       string          `json:"trust"`  // trusted, quarantined, written_off, destroyed or retired
 	FencedAt    *time.Time      `json:"fenced_at,omitempty"`
-	Clones      int             `json:"clones"` // how often its vault was noticed to be used twice
-	ClonedAt    *time.Time      `json:"cloned_at,omitempty"`
-	Books       int             `json:"books"` // customers and features that it has counted
+	ClonedAt    *time.Time      `json:"cloned_at,omitempty"` // when its vault was noticed to be used twice
+	Books       int             `json:"books"`               // customers and features that it has counted
 	Quarantined int             `json:"books_quarantined"`
 	Held        int64           `json:"rights_held"`
 	InDoubt     int64           `json:"in_doubt"`
@@ -148,8 +147,8 @@ func (h *Hub) getFleet(c *call) error {
 		}
 		d := holderDoc{ID: hex.EncodeToString(s.ID[:]), About: s.About, Incarnation: s.Incarnation,
 			EnrolledAt: moment(s.Enrolled), LastSeen: moment(s.Heard), AgeMS: max(0, now-s.Heard), Trust: "trusted",
-			FencedAt: moment(s.Fenced), Clones: s.Clones, ClonedAt: moment(s.Cloned), Books: s.Books,
-			Quarantined: s.Quarantined, Held: s.Held, InDoubt: s.Doubt}
+			FencedAt: moment(s.Fenced), ClonedAt: moment(s.Cloned), Books: s.Books, Quarantined: s.Quarantined,
+			Held: s.Held, InDoubt: s.Doubt}
 		switch {
 		case s.Fence != "":
 			d.Trust = s.Fence

@@ -4,9 +4,12 @@ package wire
 const (
 	// CodeUnavailable asks for the same again, later: the books could not be written, or not yet.
 	CodeUnavailable = "unavailable"
-	// CodeSuperseded tells a holder that a later start of it, or another one of the same number, has asked already: its
-	// vault is used twice. It may not spend what it has any more, and takes a new identity.
+	// CodeSuperseded tells a holder that another start of it has asked: its vault may be used twice. It takes a new
+	// identity, with whatever it has not told, and says once more under the old one that it lives.
 	CodeSuperseded = "superseded"
+	// CodeCopied tells a holder that another one lives which has all that it had itself when it started. It takes a new
+	// identity, with what it did since.
+	CodeCopied = "copied"
 	// CodeStranger says that the holder was enrolled with another key.
 	CodeStranger = "stranger"
 	// CodeDamaged says that the lease could not be read, or is not signed by the key that it names.

@@ -60,7 +60,7 @@ func (c *Counter) admit(ctx context.Context, r request) {
 	case err != nil:
 		c.fail(ctx, r.reply, err)
 	case v.code != "":
-		c.refuse(r.reply, v.code, v.why)
+		c.refuseAt(v.rev, r.reply, v.code, v.why)
 	default:
 		c.split(l, r.reply)
 	}

@@ -145,9 +145,12 @@ func (c *Counter) Handle(data []byte, reply func([]byte)) {
 }
 
 // refuse answers a request as a whole.
-func (c *Counter) refuse(reply func([]byte), code, detail string) {
+func (c *Counter) refuse(reply func([]byte), code, detail string) { c.refuseAt(0, reply, code, detail) }
+
+// refuseAt is refuse at a revision that this hub may not have followed to yet.
+func (c *Counter) refuseAt(rev uint64, reply func([]byte), code, detail string) {
 	c.Stats.Refused.Add(1)
-	answer := wire.LeaseReply{Code: code, Detail: detail, Epoch: c.era.number(), Revision: c.shelf.head()}
+	answer := wire.LeaseReply{Code: code, Detail: detail, Epoch: c.era.number(), Revision: max(rev, c.shelf.head())}
 	reply(wire.AppendLeaseReply(nil, &answer))
 }
 

@@ -23,7 +23,7 @@ func (c *Counter) Fence(ctx context.Context, id ledger.HolderID, destroyed bool)
 		fence = Destroyed
 	}
 	err = c.fleet.change(ctx, id, func(old *Holder) *Holder {
-		if old == nil || old.Fence != "" {
+		if old == nil || old.gone() {
 			if old != nil {
 				how = old.Fence
 			}
@@ -115,7 +115,7 @@ const fenceAgain = 60_000
 func (c *Counter) Mend(ctx context.Context) error {
 	undone, due := map[ledger.HolderID]string{}, c.now()-fenceAgain
 	for _, m := range c.fleet.all() {
-		if m.doc.Fence != "" && !m.doc.Done {
+		if m.doc.gone() && !m.doc.Done {
 			undone[m.doc.ID] = m.doc.Fence
 		}
 	}
@@ -169,7 +169,7 @@ func (c *Counter) Retire(ctx context.Context, before []ledger.HolderID) ([]ledge
 func (c *Counter) silent(since int64) ([]ledger.HolderID, error) {
 	silent := map[ledger.HolderID]bool{}
 	for _, m := range c.fleet.all() {
-		if m.doc.Fence == "" && max(m.heard, m.doc.Seen) < since {
+		if !m.doc.gone() && max(m.heard, m.doc.Seen) < since {
 			silent[m.doc.ID] = true
 		}
 	}
@@ -194,7 +194,7 @@ func (c *Counter) silent(since int64) ([]ledger.HolderID, error) {
 // retire writes down that a holder is not listened to any more, unless it was heard of meanwhile.
 func (c *Counter) retire(ctx context.Context, id ledger.HolderID, since int64) error {
 	return c.fleet.change(ctx, id, func(old *Holder) *Holder {
-		if old == nil || old.Fence != "" || old.Seen >= since {
+		if old == nil || old.gone() || old.Seen >= since {
 			return nil
 		}
 		next := Holder{ID: id, Key: old.Key, Incarnation: old.Incarnation, Nonce: old.Nonce, Enrolled: old.Enrolled,

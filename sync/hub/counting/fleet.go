@@ -16,9 +16,10 @@ import (
 
 // Why a holder is not listened to any more.
 const (
-	WrittenOff = "written_off" // what it held counts as used
-	Destroyed  = "destroyed"   // what it held is free again
-	Retired    = "retired"     // it was silent for long, and held nothing that could be spent
+	WrittenOff  = "written_off" // what it held counts as used
+	Destroyed   = "destroyed"   // what it held is free again
+	Retired     = "retired"     // it was silent for long, and held nothing that could be spent
+	Quarantined = "quarantined" // its vault is used twice; what it held stays out until it is fenced
 )
 
 // A Holder is what the fleet's document says of one. Times are unix milliseconds.
@@ -29,21 +30,23 @@ type Holder struct {
 	Nonce       uint64          `json:"nonce"`
 	About       json.RawMessage `json:"about,omitempty"`
 	Enrolled    int64           `json:"enrolled"`
-	Seen        int64           `json:"seen"`             // when it asked last, give or take seenEvery
-	Told        uint64          `json:"told,omitempty"`   // epoch under which it last said that it has told all
-	Clones      int             `json:"clones,omitempty"` // how often its vault was noticed to be used twice
-	Cloned      int64           `json:"cloned,omitempty"` // when last
-	Fence       string          `json:"fence,omitempty"`  // WrittenOff, Destroyed, Retired; empty: it is listened to
+	Seen        int64           `json:"seen"`            // when it asked last, give or take seenEvery
+	Told        uint64          `json:"told,omitempty"`  // epoch under which it last said that it has told all
+	Fence       string          `json:"fence,omitempty"` // why it is not listened to any more; empty: it is
 	Fenced      int64           `json:"fenced,omitempty"`
-	Done        bool            `json:"done,omitempty"` // the fence is in all books
+	Cloned      int64           `json:"cloned,omitempty"` // when its vault was noticed to be used twice
+	Done        bool            `json:"done,omitempty"`   // the fence is in all books
+	// Doubted is a revision at which the present start was in the log when an earlier one asked; 0: none has. If that
+	// one comes again and knows of a later revision, it lives.
+	Doubted uint64 `json:"doubted,omitempty"`
+	rev     uint64 // of the document
 }
 
 const (
 	holderVersion = 1
 	maxAbout      = 4 << 10
-	seenEvery     = 60_000    // milliseconds between writings of Seen
-	cloneEvery    = 3_600_000 // milliseconds between writings of Cloned
-	attempts      = 24        // at a document that others keep changing
+	seenEvery     = 60_000 // milliseconds between writings of Seen
+	attempts      = 24     // at a document that others keep changing
 )
 
 func (h *Holder) encode() ([]byte, error) {
@@ -97,6 +100,7 @@ func (f *fleet) apply(id string, e replica.Entry) {
 }
 
 func (f *fleet) store(h *Holder, rev uint64) {
+	h.rev = rev
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.of[h.ID]
@@ -130,7 +134,7 @@ func (f *fleet) known() []ledger.HolderID {
 	defer f.mu.Unlock()
 	var out []ledger.HolderID
 	for id, m := range f.of {
-		if m.doc != nil && m.doc.Fence == "" {
+		if m.doc != nil && !m.doc.gone() {
 			out = append(out, id)
 		}
 	}
@@ -193,60 +197,6 @@ func (f *fleet) change(ctx context.Context, id ledger.HolderID, decide func(old 
 		f.store(m.doc, m.rev)
 	}
 	return last
-}
-
-// A verdict on a lease: a code, empty if its items may be looked at, and why.
-type verdict struct{ code, why string }
-
-// admit finds out who asks. A holder that is met for the first time is enrolled with the key that it has.
-func (f *fleet) admit(ctx context.Context, l *wire.Lease, now int64) (v verdict, err error) {
-	err = f.change(ctx, l.Holder, func(old *Holder) (next *Holder) {
-		next, v = old.meet(l, now)
-		return next
-	})
-	if err == nil && v.code == "" {
-		f.note(l, now)
-	}
-	return v, err
-}
-
-// meet judges a lease by a holder's document, and answers what becomes of that; nil: it stays.
-func (h *Holder) meet(l *wire.Lease, now int64) (*Holder, verdict) {
-	if h == nil {
-		h = &Holder{ID: l.Holder, Key: l.Key, Enrolled: now}
-		return h.started(l, now), verdict{}
-	}
-	next := *h
-	switch {
-	case !bytes.Equal(h.Key, l.Key):
-		return nil, verdict{wire.CodeStranger, "this holder is enrolled with another key"}
-	case h.Fence == Retired:
-		return nil, verdict{ledger.CodeRetired, "this holder was silent for too long; it takes a new identity"}
-	case h.Fence != "":
-		return nil, verdict{ledger.CodeFenced, "this holder was declared lost; it takes a new identity"}
-	case l.Incarnation > h.Incarnation:
-		return h.started(l, now), verdict{}
-	case l.Incarnation < h.Incarnation || l.Nonce != h.Nonce:
-		v := verdict{wire.CodeSuperseded, "another start of this holder has asked already: its vault is used twice"}
-		if now-h.Cloned < cloneEvery {
-			return nil, v
-		}
-		next.Clones, next.Cloned = h.Clones+1, now
-		return &next, v
-	case now-h.Seen < seenEvery:
-		return nil, verdict{}
-	}
-	return h.started(l, now), verdict{}
-}
-
-// started is the document of a holder that just asked.
-func (h *Holder) started(l *wire.Lease, now int64) *Holder {
-	next := *h
-	next.Incarnation, next.Nonce, next.Seen = l.Incarnation, l.Nonce, max(now, h.Seen)
-	if len(l.About) <= maxAbout && json.Valid(l.About) {
-		next.About = l.About
-	}
-	return &next
 }
 
 // toldAll notes that a holder has told all it has, under an epoch.
