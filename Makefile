@@ -57,7 +57,7 @@ plant: ## take each rule of counting out in turn; a test must fail (PLANT=all: e
 	mkdir -p $(RESULTS)
 	@$(call keep,SIDEGATE_PLANT=$(PLANT) $(GO) test -v -count 1 -timeout 3h -run Planted ./replica/ledger,planted.txt)
 
-chaos: ## hubs, sidecars and three servers of NATS, killed and cut off under load; CHAOS kills, SIDEGATE_CHAOS_SEED as before
+chaos: ## hubs, sidecars and three servers of NATS, killed and cut off under load; CHAOS kills; SIDEGATE_CHAOS_SEED and _FROM go on with one
 	mkdir -p $(RESULTS)
 	@$(call keep,SIDEGATE_CHAOS=$(CHAOS) $(GO) test -v -count 1 -timeout 2h -run Chaos ./cmd/sidegate,chaos.txt)
 

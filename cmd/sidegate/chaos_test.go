@@ -45,9 +45,29 @@ type campaign struct {
 	told    []atomic.Int64 // by place in loads, units that callers were told of
 	stop    chan struct{}
 	restart sync.WaitGroup // of what takes long to begin
-	kills   [3]int         // sidecars, hubs, servers of NATS
-	cuts    [3]int         // of everything, one way, between servers of NATS
-	quorums int            // how often two servers were down
+	toll
+}
+
+// A toll is what was done to them.
+type toll struct {
+	kills   [3]int // sidecars, hubs, servers of NATS
+	cuts    [3]int // of everything, one way, between servers of NATS
+	quorums int    // how often two servers were down
+}
+
+func (d *toll) killed() int { return d.kills[0] + d.kills[1] + d.kills[2] }
+
+func (d *toll) add(o toll) {
+	for i := range d.kills {
+		d.kills[i] += o.kills[i]
+		d.cuts[i] += o.cuts[i]
+	}
+	d.quorums += o.quorums
+}
+
+func (d toll) String() string {
+	return fmt.Sprintf("killed: %d sidecars, %d hubs, %d servers of NATS (%d times two of three); cut: %d, of them %d "+
+		"one way, %d between servers of NATS", d.kills[0], d.kills[1], d.kills[2], d.quorums, d.cuts[0], d.cuts[1], d.cuts[2])
 }
 
 // A runner keeps one process alive: what is killed is started again.
@@ -78,21 +98,47 @@ type peer struct {
 	links []*link
 }
 
-// TestChaosKeepsEveryPromise kills and cuts by a seed; more of it with SIDEGATE_CHAOS=kills, SIDEGATE_CHAOS_SEED=seed.
+// round is how many kills a part of a campaign has. Each part begins anew and reaches every limit.
+const round = 100
+
+// TestChaosKeepsEveryPromise kills and cuts by a seed; more of it with SIDEGATE_CHAOS=kills. One that was interrupted
+// goes on with SIDEGATE_CHAOS_SEED=seed and SIDEGATE_CHAOS_FROM=round.
 func TestChaosKeepsEveryPromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes two minutes")
 	}
-	kills, seed := 40, uint64(time.Now().UnixNano())
-	if text := os.Getenv("SIDEGATE_CHAOS_SEED"); text != "" {
-		seed, _ = strconv.ParseUint(text, 10, 64)
+	kills, seed := number(t, "SIDEGATE_CHAOS", 40), number(t, "SIDEGATE_CHAOS_SEED", uint64(time.Now().UnixNano()))
+	from, rounds := number(t, "SIDEGATE_CHAOS_FROM", 0), max(1, kills/round)
+	all := toll{}
+	for n := from; n < rounds && !t.Failed(); n++ {
+		t.Run(fmt.Sprint("round ", n), func(t *testing.T) {
+			t.Logf("SIDEGATE_CHAOS=%d SIDEGATE_CHAOS_SEED=%d SIDEGATE_CHAOS_FROM=%d", kills, seed, n)
+			all.add(chaos(t, int(kills/rounds), seed+n))
+		})
 	}
+	t.Log(all)
+}
+
+// number is what a setting says, or what it is without it.
+func number(t *testing.T, name string, without uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return without
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// chaos kills so many, and cuts a fifth as often, and holds what is left against what callers were told.
+func chaos(t *testing.T, kills int, seed uint64) toll {
 	w := build(t)
-	if text := os.Getenv("SIDEGATE_CHAOS"); text != "" {
-		kills, _ = strconv.Atoi(text)
+	if os.Getenv("SIDEGATE_CHAOS") != "" {
 		onRealDisk(t, w.dir)
 	}
-	t.Logf("SIDEGATE_CHAOS=%d SIDEGATE_CHAOS_SEED=%d", kills, seed)
 	loads := loadsFor(kills)
 	c := &campaign{T: t, cluster: w.gather(t), random: rand.New(rand.NewPCG(seed, 1)), stop: make(chan struct{}),
 		loads: loads, told: make([]atomic.Int64, len(loads))}
@@ -103,7 +149,7 @@ func TestChaosKeepsEveryPromise(t *testing.T) {
 			group.Go(func() { c.spend(at, of) })
 		}
 	}
-	for c.kills[0]+c.kills[1]+c.kills[2] < kills {
+	for c.killed() < kills || c.cuts[0] < kills/5 {
 		c.disturb()
 	}
 	c.heal()
@@ -111,8 +157,8 @@ func TestChaosKeepsEveryPromise(t *testing.T) {
 	close(c.stop)
 	group.Wait()
 	c.judge()
-	t.Logf("killed: %d sidecars, %d hubs, %d servers of NATS (%d times two of three); cut: %d, of them %d one way, %d "+
-		"between servers of NATS", c.kills[0], c.kills[1], c.kills[2], c.quorums, c.cuts[0], c.cuts[1], c.cuts[2])
+	t.Log(c.toll)
+	return c.toll
 }
 
 // onRealDisk refuses memory: what is in it survives everything but what matters.
