@@ -25,6 +25,9 @@ const (
 	// most is how many accounts one exchange is about, and atOnce how many exchanges are under way.
 	most   = 512
 	atOnce = 4
+	// knockEvery is how often the hub is told again, in milliseconds, of a customer that it does not know: more often than
+	// an idle holder has to show that it lives.
+	knockEvery = 10_000
 	// liveEvery is how often an idle holder shows that it lives, in milliseconds.
 	liveEvery = 15_000
 	// exchangeTimeout is how long a hub may take to answer.
@@ -76,8 +79,9 @@ func (m *Meter) report(ctx context.Context) {
 			}
 			all = m.beckoned()
 		case <-tick.C:
-			all = m.changed()
-			group.Go(func() error { return m.tellAllTold(ctx, len(all) == 0) })
+			var told bool
+			all, told = m.changed()
+			group.Go(func() error { return m.tellAllTold(ctx, told) })
 		}
 		for items := range m.portions(all) {
 			group.Go(func() error { return m.talk(ctx, items, exchangeTimeout) })
@@ -97,11 +101,12 @@ func (m *Meter) beckoned() []*account {
 	return all
 }
 
-// changed tidies every account up, and lists those of which the hub does not know all that the vault has.
-func (m *Meter) changed() []*account {
+// changed tidies every account up, lists those of which the hub is to be told now, and says whether the hub has all
+// that the vault has.
+func (m *Meter) changed() (all []*account, told bool) {
 	m.watchClock()
 	at := moment{m.clock.read(), m.clock.proven(), m.linked.Load()}
-	var all []*account
+	told = true
 	m.each(func(a *account) {
 		if a.untouched() {
 			return
@@ -110,10 +115,13 @@ func (m *Meter) changed() []*account {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.saved > a.told {
-			all = append(all, a)
+			told = false
+			if !a.refusedLately(at.now) {
+				all = append(all, a)
+			}
 		}
 	})
-	return all
+	return all, told
 }
 
 // An item is an account in an exchange.
@@ -322,6 +330,9 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer a.hear()
+	if ans.Code == ledger.CodeUnknown {
+		a.refused, a.turnedAt = it.version, m.clock.read()
+	}
 	if a.recalled != 0 { // what was given back meanwhile was not told
 		m.beckon(a)
 	}
