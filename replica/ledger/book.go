@@ -25,7 +25,7 @@ func (t Terms) ceiling() int64 { return add(t.Limit, t.Overdraft) }
 // A Grant is a balance that is spent once, across periods.
 type Grant struct {
 	ID       string
-	Amount   int64
+	Amount   int64 // 0: it was dropped, and is kept for what refers to it; see ForgetGrants
 	Peak     int64 // the largest amount that was ever right
 	Priority int64 // lower is spent first; the period's own allowance has OwnPriority
 	From     int64
@@ -313,7 +313,8 @@ func (b *Book) SetGrant(g Grant) {
 	slices.SortFunc(b.Grants, func(x, y Grant) int { return cmp.Compare(x.ID, y.ID) })
 }
 
-// DropGrant ends a grant. What is spent stays spent; rights on it that are held are void from now.
+// DropGrant ends a grant. What is spent stays spent, and is spent of it still should it be set again before it is
+// forgotten; rights on it that are held are void from now.
 func (b *Book) DropGrant(id string, now int64) {
 	b.Turn++
 	for i := range b.Grants {

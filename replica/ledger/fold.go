@@ -300,6 +300,27 @@ func (b *Book) FoldAway(now int64) []Period {
 	return gone
 }
 
+// ForgetGrants takes out of the book the grants that were dropped and that no period speaks of any more: what was spent
+// of them is folded away, and nobody has rights on them or can tell of any. The caller knows that nobody sets one again
+// to go on where it was: a grant of the same name is another one then, and nothing of it is spent. While the book
+// learns, somebody may still tell of rights that a lost log had granted.
+func (b *Book) ForgetGrants() {
+	if b.Learning.Until != 0 {
+		return
+	}
+	b.Grants = slices.DeleteFunc(b.Grants, func(g Grant) bool {
+		has := func(p Period) bool { return p.speaksOf(Source{Topup, g.ID}) }
+		return g.Amount == 0 && !slices.ContainsFunc(b.Periods, has)
+	})
+}
+
+// speaksOf tells whether anything of a source was granted, told or paid in a period.
+func (p *Period) speaksOf(src Source) bool {
+	return slices.ContainsFunc(p.Lines, func(l Line) bool { return l.Source == src }) ||
+		slices.ContainsFunc(p.Settled, func(s Settled) bool { return s.Source == src }) ||
+		slices.ContainsFunc(p.Charges, func(c Charge) bool { return c.Source == src })
+}
+
 // settleGone sums the lines of holders that are not listened to any more: of a period that has not ended once nothing
 // stands for them after it.
 func (b *Book) settleGone(p *Period, now int64) {

@@ -177,6 +177,11 @@ func (w *world) reserved(p *person, m move) string {
 func (w *world) report(who int, arg int64) {
 	p := &w.folk[who]
 	a := accountOf(p.kept)
+	w.post(up(who, a.Report(p.id), w.ask(a, p, arg)))
+}
+
+// ask is the ask of a number; 0: none.
+func (w *world) ask(a *Account, p *person, arg int64) Ask {
 	ask := Ask{Target: -1}
 	if i := int(arg) - 1; i >= 0 && i < len(w.set.asks) {
 		ask = w.set.asks[i].Ask
@@ -190,7 +195,7 @@ func (w *world) report(who int, arg int64) {
 		ask.Epoch, ask.Period = a.Epoch, s.Start
 		w.truth.lasts = max(w.truth.lasts, ask.Until)
 	}
-	w.post(up(who, a.Report(p.id), ask))
+	return ask
 }
 
 // speak lets every holder report and ask for all that it may, if nobody has to say so.

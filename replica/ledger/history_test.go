@@ -19,6 +19,7 @@ import (
 type history struct {
 	r     *rand.Rand
 	set   *setting
+	often []deed // what happens more often than the rest; empty: nothing does
 	moves []move
 }
 
@@ -81,6 +82,7 @@ func randomBudget(r *rand.Rand) [kinds]int8 {
 	for _, d := range []deed{reset, fence, destroy, quarantine, retire} {
 		b[d] = int8(r.IntN(5) / 3)
 	}
+	b[quiet] = int8(r.IntN(4))
 	b[backup] = int8(r.IntN(3))
 	b[rollback], b[joins] = b[backup], int8(r.IntN(2))
 	return b
@@ -95,6 +97,8 @@ func (h *history) next(w *world) move {
 			d = deliver
 		case n < 6:
 			d = report
+		case n < 9 && len(h.often) > 0:
+			d = h.often[h.r.IntN(len(h.often))]
 		}
 		if list := w.options(d); len(list) > 0 {
 			return list[h.r.IntN(len(list))]
@@ -179,8 +183,30 @@ func (h *history) told() string {
 	return strings.Join(lines, "\n")
 }
 
+// aboutGrants is a history of little else than grants that are given, spent, taken back and given again.
+func aboutGrants(seed uint64) *history {
+	h := newHistory(seed)
+	for i := range h.set.terms {
+		h.set.terms[i].Limit, h.set.terms[i].Overdraft = h.r.Int64N(2), 0
+	}
+	for _, id := range []string{"a", "b", "a"} {
+		h.set.grants = append(h.set.grants, Grant{ID: id, Amount: 1 + h.r.Int64N(4), Priority: 50, Until: Forever})
+	}
+	h.set.asks = []want{{Ask: Ask{Target: 1}}, {Ask: Ask{Target: 3}}}
+	h.set.amounts, h.set.skew, h.set.split = []int64{1, 2}, nil, false
+	h.set.budget[quiet] = 12
+	h.often = []deed{setGrant, setGrant, dropGrant, dropGrant, consume, quiet}
+	return h
+}
+
 // TestHistoriesKeepEveryPromise lives random histories: SIDEGATE_HISTORIES of them, from SIDEGATE_SEED on.
-func TestHistoriesKeepEveryPromise(t *testing.T) {
+func TestHistoriesKeepEveryPromise(t *testing.T) { liveAll(t, newHistory, 1) }
+
+// TestHistoriesOfGrantsKeepEveryPromise lives a quarter as many about grants.
+func TestHistoriesOfGrantsKeepEveryPromise(t *testing.T) { liveAll(t, aboutGrants, 4) }
+
+// liveAll lives histories, of the usual number one in part.
+func liveAll(t *testing.T, begin func(seed uint64) *history, part int) {
 	n, seed := 2000, uint64(time.Now().UnixNano())
 	if depth() == "quick" {
 		n = 600
@@ -191,20 +217,20 @@ func TestHistoriesKeepEveryPromise(t *testing.T) {
 	if s, err := strconv.ParseUint(os.Getenv("SIDEGATE_SEED"), 10, 64); err == nil {
 		seed = s
 	}
+	n = max(1, n/part)
 	t.Logf("%d histories from SIDEGATE_SEED=%d", n, seed)
 	var next atomic.Uint64
 	for worker := range runtime.GOMAXPROCS(0) {
 		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
 			for i := next.Add(1); i <= uint64(n) && !t.Failed(); i = next.Add(1) {
-				liveThrough(t, seed+i-1)
+				liveThrough(t, begin(seed+i-1), seed+i-1)
 			}
 		})
 	}
 }
 
-func liveThrough(t *testing.T, seed uint64) {
-	h := newHistory(seed)
+func liveThrough(t *testing.T, h *history, seed uint64) {
 	if fault := h.run(60); fault != "" {
 		t.Errorf("SIDEGATE_SEED=%d SIDEGATE_HISTORIES=1: %s\nshrunk: %s", seed, fault, h.shrink())
 	}

@@ -86,7 +86,14 @@ func (w *world) answer(k int, b *Book, l letter) (*Award, string) {
 
 // confirm is a hub that tells a holder what it has of it, from what it last read.
 func (w *world) confirm(k, who int) {
-	b, id := bookOf(w.hubs[k].book), w.folk[who].id
+	for _, c := range confirmations(bookOf(w.hubs[k].book), w.folk[who].id) {
+		w.post(down('c', who, c))
+	}
+}
+
+// confirmations are what a book has of a holder, by period.
+func confirmations(b *Book, id HolderID) []Award {
+	var list []Award
 	for i := range b.Periods {
 		p := &b.Periods[i]
 		c := Award{Epoch: b.Epoch, Span: p.Span}
@@ -96,9 +103,10 @@ func (w *world) confirm(k, who int) {
 			}
 		}
 		if len(c.Lines) > 0 {
-			w.post(down('c', who, c))
+			list = append(list, c)
 		}
 	}
+	return list
 }
 
 // govern is what the vendor's side does to a book.
@@ -110,11 +118,8 @@ func (w *world) govern(m move) string {
 		w.truth.ceiling = max(w.truth.ceiling, c.ceiling())
 		b.SetTerms(c.Terms, c.rule, w.now)
 	case setGrant:
-		g := w.set.grants[m.arg]
-		if had := of(w.truth.amounts, 0, Source{Topup, g.ID}).Granted; g.Amount > had {
-			w.truth.amounts = plus(w.truth.amounts, 0, Source{Topup, g.ID}, Vector{Granted: g.Amount - had})
-		}
-		b.SetGrant(g)
+		w.truth.allow(w.set.grants[m.arg])
+		b.SetGrant(w.set.grants[m.arg])
 	case dropGrant:
 		b.DropGrant(w.set.grants[m.arg].ID, w.now)
 	case reset:
@@ -123,6 +128,9 @@ func (w *world) govern(m move) string {
 		b.Accept()
 	case foldAway:
 		w.folded(b.FoldAway(w.now))
+		if fault := w.forgetGrants(b); fault != "" {
+			return fault
+		}
 	case retire:
 		w.retire(b)
 	}

@@ -44,6 +44,7 @@ const (
 	foldAway
 	retire
 	pass
+	quiet
 	lag
 	joins
 	kinds
@@ -53,7 +54,7 @@ func (d deed) String() string {
 	return [...]string{"consume", "count", "debit", "debit unbacked", "consume from memory", "settle", "reserve",
 		"reserve unbacked", "commit", "cancel", "refund", "tidy", "report", "deliver", "confirm", "sync", "crash", "adopt",
 		"give back", "give back standing", "forget", "set terms", "set grant", "drop grant", "reset", "fence", "destroy",
-		"quarantine", "back up", "roll back", "accept", "fold away", "retire", "pass time", "lag", "join"}[d]
+		"quarantine", "back up", "roll back", "accept", "fold away", "retire", "pass time", "be quiet", "lag", "join"}[d]
 }
 
 // A move is one thing that happens. It is data, so that a history can be done again.
@@ -88,7 +89,7 @@ func (w *world) options(d deed) []move {
 	switch d {
 	case deliver:
 		return w.deliveries()
-	case setTerms, setGrant, dropGrant, reset, backup, rollback, accept, foldAway, retire, pass, joins:
+	case setTerms, setGrant, dropGrant, reset, backup, rollback, accept, foldAway, retire, pass, quiet, joins:
 		return w.common(d)
 	case confirm:
 		return w.confirmations()
@@ -159,6 +160,8 @@ func (w *world) common(d deed) []move {
 		n = len(w.set.terms)
 	case setGrant, dropGrant:
 		n = len(w.set.grants)
+	case quiet:
+		n = len(w.folk) + 1 // the last: nobody is silent
 	case rollback:
 		if w.spare == "" {
 			return nil
@@ -224,7 +227,7 @@ func (w *world) make(m move) string {
 		return ""
 	case setTerms, setGrant, dropGrant, reset, accept, foldAway, retire:
 		return w.govern(m)
-	case backup, rollback, pass, joins:
+	case backup, rollback, pass, quiet, joins:
 		return w.fate(m)
 	case fence, destroy, quarantine:
 		return w.judge(m)
@@ -245,11 +248,17 @@ func (w *world) fate(m move) string {
 	case joins:
 		w.join()
 	case pass:
-		w.now += w.set.tick
-		for i := range w.folk {
-			p := &w.folk[i]
-			p.clock = max(p.clock, w.now-p.lag)
-		}
+		w.elapse(w.set.tick)
+	case quiet:
+		return w.quiet(int(m.arg))
 	}
 	return ""
+}
+
+func (w *world) elapse(d int64) {
+	w.now += d
+	for i := range w.folk {
+		p := &w.folk[i]
+		p.clock = max(p.clock, w.now-p.lag)
+	}
 }

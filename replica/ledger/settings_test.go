@@ -141,6 +141,19 @@ func limitWorlds() []*setting {
 			asks:   []want{{Ask: Ask{Target: 1}}},
 			budget: [kinds]int8{consume: 2, setGrant: 1, pass: 4, tidy: 1, confirm: 1, forget: 1, foldAway: 1},
 		},
+		{
+			name: "grants are forgotten", terms: []conditions{limited(0)}, amounts: []int64{1}, tick: hour,
+			grants: []Grant{{ID: "a", Amount: 1, Until: Forever}},
+			asks:   []want{{Ask: Ask{Target: 1}}},
+			budget: [kinds]int8{consume: 1, setGrant: 2, dropGrant: 1, quiet: 2},
+			only:   [kinds]int8{consume: 1},
+		},
+		{
+			name: "grants that paid are forgotten", terms: []conditions{limited(0).soft()}, amounts: []int64{1}, folk: 1,
+			grants: []Grant{{ID: "a", Amount: 1, Until: Forever}}, tick: hour,
+			asks:   []want{{Ask: Ask{Target: 1}}},
+			budget: [kinds]int8{consume: 1, count: 2, setGrant: 2, dropGrant: 1, foldAway: 1, quiet: 2},
+		},
 	}
 }
 

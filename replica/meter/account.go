@@ -17,6 +17,7 @@ type account struct {
 	version  uint64 // grows with every change of led
 	saved    uint64 // the version that the vault has
 	told     uint64 // the version that the hub is known to have
+	refused  uint64 // the last version that the hub turned down, for it knows no such customer; 0: none
 	out      bool   // an exchange about it is under way
 	isMet    bool   // the hub has answered under this name since the process started
 	met      int64  // unix milliseconds of that
@@ -30,6 +31,7 @@ type account struct {
 	soon     bool          // rights will be missed soon
 	recalled uint64        // version in which rights were given back that others wait for; 0: the hub was told
 	asked    int64         // unix milliseconds of the last ask
+	turnedAt int64         // unix milliseconds of refused
 	room     int64         // what was left of the limit at the last decision
 	answered chan struct{} // closed, and made anew, when the hub has answered
 }
@@ -48,6 +50,12 @@ func (a *account) span(now int64) ledger.Span {
 		}
 	}
 	return a.led.Span(a.rule, now)
+}
+
+// refusedLately tells whether the hub has just said that it knows no such customer, and nothing has come since. What
+// was used is kept, and told again now and then: the customer may come back.
+func (a *account) refusedLately(now int64) bool {
+	return a.saved <= a.refused && since(now, a.turnedAt) < knockEvery
 }
 
 // untouched tells whether nothing was ever counted: only others' totals are known.

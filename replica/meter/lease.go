@@ -25,6 +25,9 @@ const (
 	// most is how many accounts one exchange is about, and atOnce how many exchanges are under way.
 	most   = 512
 	atOnce = 4
+	// knockEvery is how often the hub is told again, in milliseconds, of a customer that it does not know: more often than
+	// an idle holder has to show that it lives.
+	knockEvery = 10_000
 	// liveEvery is how often an idle holder shows that it lives, in milliseconds.
 	liveEvery = 15_000
 	// exchangeTimeout is how long a hub may take to answer.
@@ -81,8 +84,9 @@ func (m *Meter) report(ctx context.Context) {
 			}
 			all = m.beckoned()
 		case <-tick.C:
-			all = m.changed()
-			group.Go(func() error { return m.tellAllTold(ctx, len(all) == 0) })
+			var told bool
+			all, told = m.changed()
+			group.Go(func() error { return m.tellAllTold(ctx, told) })
 		}
 		if m.isAlarmed() {
 			group.Go(func() error { return m.testify(ctx) })
@@ -105,11 +109,12 @@ func (m *Meter) beckoned() []*account {
 	return all
 }
 
-// changed tidies every account up, and lists those of which the hub does not know all that the vault has.
-func (m *Meter) changed() []*account {
+// changed tidies every account up, lists those of which the hub is to be told now, and says whether the hub has all
+// that the vault has.
+func (m *Meter) changed() (all []*account, told bool) {
 	m.watchClock()
 	at := moment{m.clock.read(), m.clock.proven(), m.linked.Load()}
-	var all []*account
+	told = true
 	m.each(func(a *account) {
 		if a.untouched() {
 			return
@@ -118,10 +123,13 @@ func (m *Meter) changed() []*account {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.saved > a.told {
-			all = append(all, a)
+			told = false
+			if !a.refusedLately(at.now) {
+				all = append(all, a)
+			}
 		}
 	})
-	return all
+	return all, told
 }
 
 // An item is an account in an exchange.
@@ -316,82 +324,4 @@ func (m *Meter) unheard(items []item) {
 		a.hear()
 		a.mu.Unlock()
 	}
-}
-
-// hear ends an exchange.
-func (a *account) hear() {
-	a.out = false
-	close(a.answered)
-	a.answered = make(chan struct{})
-}
-
-// apply takes the hub's answer in. A code says that this holder may not go on under its name.
-func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code string) {
-	a := it.account
-	if code = ans.Code; !distrusts(code) {
-		code = ""
-		// Rights that are not written yet are not spent: whoever spends them is in this batch or a later one.
-		m.change(a, func() {
-			if it.Report.Holder == m.holder() { // or it is about a name that was given up
-				code = a.take(it, ans, epoch, m.clock.read())
-			}
-		})
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	defer a.hear()
-	if a.recalled != 0 || it.version == 0 && a.isMet && a.first == nil && a.saved > a.told { // that was not told yet
-		m.beckon(a)
-	}
-	if ans.Totals != nil {
-		m.clock.hear(ans.Totals.At)
-	}
-	a.tell(ans.Totals, m.clock.read())
-	return code
-}
-
-// take makes of an account what the hub says.
-func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64, now int64) (code string) {
-	if epoch > a.led.Epoch {
-		a.led.Adopt(epoch)
-		a.version++
-	}
-	if ans.Code == "" {
-		a.told = max(a.told, it.version)
-	}
-	if code = a.compare(it, ans, now); code != "" {
-		return code
-	}
-	if ans.Award != nil {
-		no := a.led.Take(*ans.Award)
-		if no != nil && distrusts(no.Code) {
-			return no.Code
-		}
-		a.version++
-	}
-	if ans.Totals != nil && ans.Totals.Span.Start <= a.led.Forgot {
-		return codeRewound
-	}
-	return ""
-}
-
-// codeRewound says that the period that is open at the hub is one that this holder has forgotten, because the hub's
-// clock was ahead. Under this name nothing can be counted in it any more.
-const codeRewound = "rewound"
-
-// tell takes totals in, unless newer ones are known. Those that a hub made while its clock was ahead are not newer.
-func (a *account) tell(t *ledger.Totals, now int64) {
-	if t != nil && (a.totals == nil || t.Epoch > a.totals.Epoch || t.At >= a.totals.At || a.totals.At > now+lead) {
-		a.totals = t
-	}
-}
-
-// distrusts tells whether a code says that the holder needs another name.
-func distrusts(code string) bool {
-	switch code {
-	case ledger.CodeFenced, ledger.CodeRetired, ledger.CodeQuarantined, ledger.CodeRestored, wire.CodeSuperseded,
-		wire.CodeCopied, wire.CodeStranger:
-		return true
-	}
-	return false
 }

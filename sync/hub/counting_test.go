@@ -182,3 +182,36 @@ func TestUseOfACustomerThatHasEndedIsStillCounted(t *testing.T) {
 		t.Errorf("%d are held, want more to be granted again", x.free("acme", "calls"))
 	}
 }
+
+// TestUseOfACustomerThatWasDeletedBeforeItWasToldIsTakenInOnceItIsBack holds what DESIGN.md says of a book that nobody
+// may begin: it is the holder that keeps the use, and the periods are those of the documents that come.
+func TestUseOfACustomerThatWasDeletedBeforeItWasToldIsTakenInOnceItIsBack(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	b.at("2026-11-15T00:00:00Z")
+	x, y := b.holder(bus), b.holder(bus)
+	november := ledger.Span{Start: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).UnixMilli(),
+		End: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC).UnixMilli()}
+	if no := x.account("acme", "calls").Count(november, 30); no != nil {
+		t.Fatal(no)
+	}
+	b.ok("DELETE /v1/customers/acme", "")
+	for range 2 {
+		if a := x.ask("acme", "calls", -1); a.Code != ledger.CodeUnknown || a.Totals != nil || a.Award != nil {
+			t.Fatalf("got %+v, want nothing but that there is no such customer", a)
+		}
+	}
+	if _, err := b.books.Get(t.Context(), replica.CountKey(replica.KindLedger, "", "acme", "calls")); err == nil {
+		t.Error("a book was begun, of terms that nobody knows")
+	}
+	b.ok("PUT /v1/customers/acme", `{"name":"Acme"}`)
+	b.ok("PUT /v1/customers/acme/subscriptions/main", `{"plan":"team","starts_at":"2026-11-01T00:00:00Z"}`)
+	if a := x.ask("acme", "calls", -1); a.Code != "" {
+		t.Fatalf("got %+v, want the report taken", a)
+	}
+	if u := b.usage("acme", ""); len(u) != 1 || u[0]["used"] != 30.0 || u[0]["period_start"] != "2026-11-01T00:00:00Z" {
+		t.Errorf("got %v, want 30 used in November", u)
+	}
+	if y.ask("acme", "calls", 100); y.free("acme", "calls") != 70 {
+		t.Errorf("%d are held, want the 70 that are left", y.free("acme", "calls"))
+	}
+}

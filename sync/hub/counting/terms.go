@@ -52,7 +52,8 @@ func (b *ledgerBook) sameTerms(o *Offer) bool {
 		x.Soft == y.Soft && x.Since == y.Since && x.Until == y.Until && slices.Equal(x.Warn, y.Warn)
 }
 
-// setGrants makes the book's grants those that are offered.
+// setGrants makes the book's grants those that are offered. Only here are others forgotten, by documents that have them
+// no more: lower drops grants for a document that may never be written.
 func (b *ledgerBook) setGrants(offered []ledger.Grant) {
 	for _, g := range offered {
 		if old := grantOf(b.Grants, g.ID); old == nil || old.Amount != g.Amount || old.Priority != g.Priority ||
@@ -61,6 +62,7 @@ func (b *ledgerBook) setGrants(offered []ledger.Grant) {
 		}
 	}
 	b.dropGrants(offered)
+	b.ForgetGrants()
 }
 
 // dropGrants ends the grants of the book that are not among others.

@@ -1,0 +1,87 @@
+package meter
+
+import (
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
+)
+
+// hear ends an exchange.
+func (a *account) hear() {
+	a.out = false
+	close(a.answered)
+	a.answered = make(chan struct{})
+}
+
+// apply takes the hub's answer in. A code says that this holder may not go on under its name.
+func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code string) {
+	a := it.account
+	if code = ans.Code; !distrusts(code) {
+		code = ""
+		// Rights that are not written yet are not spent: whoever spends them is in this batch or a later one.
+		m.change(a, func() {
+			if it.Report.Holder == m.holder() { // or it is about a name that was given up
+				code = a.take(it, ans, epoch, m.clock.read())
+			}
+		})
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer a.hear()
+	if ans.Code == ledger.CodeUnknown {
+		a.refused, a.turnedAt = a.saved, m.clock.read()
+	}
+	if a.recalled != 0 || it.version == 0 && a.isMet && a.first == nil && a.saved > a.told { // that was not told yet
+		m.beckon(a)
+	}
+	if ans.Totals != nil {
+		m.clock.hear(ans.Totals.At)
+	}
+	a.tell(ans.Totals, m.clock.read())
+	return code
+}
+
+// take makes of an account what the hub says.
+func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64, now int64) (code string) {
+	if epoch > a.led.Epoch {
+		a.led.Adopt(epoch)
+		a.version++
+	}
+	if ans.Code == "" {
+		a.told = max(a.told, it.version)
+	}
+	if code = a.compare(it, ans, now); code != "" {
+		return code
+	}
+	if ans.Award != nil {
+		no := a.led.Take(*ans.Award)
+		if no != nil && distrusts(no.Code) {
+			return no.Code
+		}
+		a.version++
+	}
+	if ans.Totals != nil && ans.Totals.Span.Start <= a.led.Forgot {
+		return codeRewound
+	}
+	return ""
+}
+
+// codeRewound says that the period that is open at the hub is one that this holder has forgotten, because the hub's
+// clock was ahead. Under this name nothing can be counted in it any more.
+const codeRewound = "rewound"
+
+// tell takes totals in, unless newer ones are known. Those that a hub made while its clock was ahead are not newer.
+func (a *account) tell(t *ledger.Totals, now int64) {
+	if t != nil && (a.totals == nil || t.Epoch > a.totals.Epoch || t.At >= a.totals.At || a.totals.At > now+lead) {
+		a.totals = t
+	}
+}
+
+// distrusts tells whether a code says that the holder needs another name.
+func distrusts(code string) bool {
+	switch code {
+	case ledger.CodeFenced, ledger.CodeRetired, ledger.CodeQuarantined, ledger.CodeRestored, wire.CodeSuperseded,
+		wire.CodeCopied, wire.CodeStranger:
+		return true
+	}
+	return false
+}
