@@ -190,3 +190,41 @@ func TestWhatStandsMayBeSpentInAPeriodThatAnotherToldOf(t *testing.T) {
 		t.Error(no, sc.b.Check())
 	}
 }
+
+// learning is a book of 2 an hour that has lost everything. Bob has told that the hour from 9 has begun.
+func learning(t *testing.T) *Book {
+	t.Helper()
+	b := hard(2)
+	b.Learn(1, []HolderID{ann, bob}, 20*hour)
+	told := Report{Holder: bob, Epoch: 1, Forgot: -1, Lines: []Reported{{Span: Span{9 * hour, 10 * hour},
+		Vector: Vector{Granted: 1}}}}
+	if no := b.Fold(told, 9*hour); no != nil {
+		t.Fatal(no)
+	}
+	return b
+}
+
+func TestWhatALostLogLetStandMayHaveBeenMoreThanTheLimitNow(t *testing.T) {
+	b := learning(t)
+	stands := Standing{Granted: 3, From: 9 * hour, Until: 20 * hour}
+	b.Fold(Report{Holder: ann, Epoch: 1, Forgot: -1, Standing: stands}, 9*hour)
+	if got := b.period(9 * hour).live(Source{}); got != 4 {
+		t.Errorf("%d rights are out, want the 3 that ann may begin the hour with, and bob's", got)
+	}
+	if err := b.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhoHasBegunAPeriodWithAGrantDoesNotBeginItWithWhatStands(t *testing.T) {
+	b := learning(t)
+	b.SetGrant(Grant{ID: "g", Amount: 1, Until: Forever})
+	b.Fold(Report{Holder: ann, Epoch: 1, Forgot: -1, Standing: Standing{Granted: 1, From: 9 * hour, Until: 20 * hour},
+		Lines: []Reported{{Span: Span{9 * hour, 10 * hour}, Source: Source{Topup, "g"}, Vector: Vector{Granted: 1}}}}, 9*hour)
+	if got := b.period(9 * hour).live(Source{}); got != 1 {
+		t.Errorf("%d rights of the allowance are out, want bob's alone", got)
+	}
+	if err := b.Check(); err != nil {
+		t.Error(err)
+	}
+}
