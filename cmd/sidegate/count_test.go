@@ -22,6 +22,7 @@ func TestRealProcessesCount(t *testing.T) {
 		"who has nothing but a grant spends it":                         spendsItsGrant,
 		"nobody is denied while others hold rights in vain":             nobodyIsDeniedInVain,
 		"crowds at two sidecars reach the limit, and none denied early": crowdsReachTheLimit,
+		"a sidecar keeps to the key of its vault":                       keepsToItsVaultKey,
 		"a sidecar on a full disk counts nothing, until there is room":  countsOnAFullDisk,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w) })
