@@ -83,9 +83,10 @@ func TestRealProcessesOutlive(t *testing.T) {
 		t.Parallel()
 		learnsWhatTheCopyLacks(t, w)
 	})
-	t.Run("a log that is wiped", func(t *testing.T) {
+	t.Run("meanwhile", func(t *testing.T) {
 		t.Parallel()
-		learnsAfterAWipe(t, w)
+		t.Run("a log that is wiped", func(t *testing.T) { learnsAfterAWipe(t, w) })
+		t.Run("a suspension over the end of a period", func(t *testing.T) { sleepsOverTheEndOfAPeriod(t, w) })
 	})
 }
 
