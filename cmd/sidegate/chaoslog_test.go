@@ -89,7 +89,7 @@ func consumeOnce(address string, body []byte) (a answer, err error) {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		return a, errors.Join(errNoAnswer, err)
+		return a, errors.Join(errNoAnswer, err, errors.New(resp.Status+" "+string(data)))
 	}
 	return a, json.Unmarshal(data, &a)
 }

@@ -17,10 +17,13 @@ import (
 func TestRealProcessesCount(t *testing.T) {
 	w := build(t)
 	for name, test := range map[string]func(*testing.T, *workshop){
-		"a newcomer meets the limit, and a grant moves it":            meetsTheLimit,
-		"sidecars that are killed keep to the limit and lose no unit": killedSidecarsKeepToTheLimit,
-		"who has nothing but a grant spends it":                       spendsItsGrant,
-		"nobody is denied while others hold rights in vain":           nobodyIsDeniedInVain,
+		"a newcomer meets the limit, and a grant moves it":              meetsTheLimit,
+		"sidecars that are killed keep to the limit and lose no unit":   killedSidecarsKeepToTheLimit,
+		"who has nothing but a grant spends it":                         spendsItsGrant,
+		"nobody is denied while others hold rights in vain":             nobodyIsDeniedInVain,
+		"crowds at two sidecars reach the limit, and none denied early": crowdsReachTheLimit,
+		"a sidecar keeps to the key of its vault":                       keepsToItsVaultKey,
+		"a sidecar on a full disk counts nothing, until there is room":  countsOnAFullDisk,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w) })
 	}

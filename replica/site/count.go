@@ -41,7 +41,7 @@ func (s *Site) openMeter() error {
 	var err error
 	if s.o.VaultKey != "" {
 		if to.Key, err = vault.ParseKey(s.o.VaultKey); err != nil {
-			return fmt.Errorf("--vault-key: %w", err)
+			return keyFault(err)
 		}
 	}
 	v, err := vault.Open(to)
@@ -50,6 +50,8 @@ func (s *Site) openMeter() error {
 		s.o.Logger.Error("nothing is counted, consumption is refused; make room and restart", "why", err)
 		s.noRoom = true
 		return nil
+	case errors.Is(err, vault.ErrKey):
+		return keyFault(err)
 	case err != nil:
 		return err
 	}
@@ -69,6 +71,11 @@ func (s *Site) openMeter() error {
 	}
 	s.recall()
 	return nil
+}
+
+// keyFault says where the key stands that a vault is opened with, or is to stand.
+func keyFault(err error) error {
+	return fmt.Errorf("--vault-key, SIDEGATE_VAULT_KEY or SIDEGATE_VAULT_KEY_FILE: %w", err)
 }
 
 // about is what the fleet's list shows of this sidecar.

@@ -61,7 +61,7 @@ func TestAKeyThatDoesNotFitChangesNothing(t *testing.T) {
 	}{
 		"none for an encrypted one":      {other, nil, nil, false, "no key is given"},
 		"another":                        {other, other[1:], nil, false, "another key"},
-		"one for an open one":            {nil, other, nil, false, "set Rekey to encrypt it"},
+		"one for an open one":            {nil, other, nil, false, "leave the key out"},
 		"an old key that was never its":  {other, other[1:], other[2:], true, "another key"},
 		"no old key, though it had one":  {other, other[1:], nil, true, "another key"},
 		"an old key, though it had none": {nil, other, other[1:], true, "not encrypted"},

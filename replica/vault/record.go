@@ -168,10 +168,9 @@ func (h header) keyError(key []byte) error {
 	case key == nil:
 		return fmt.Errorf("%w: the vault is encrypted and no key is given; give the one it was made with", ErrKey)
 	case h.sealed:
-		return fmt.Errorf("%w: the vault is encrypted with another key; give the one it was made with, or set Rekey "+
-			"and that one as the old key", ErrKey)
+		return fmt.Errorf("%w: the vault is encrypted with another key; give the one it was made with", ErrKey)
 	}
-	return fmt.Errorf("%w: the vault is not encrypted; leave the key out, or set Rekey to encrypt it now", ErrKey)
+	return fmt.Errorf("%w: the vault is not encrypted; leave the key out", ErrKey)
 }
 
 // selfKey is where a record of bucketSelf stands; accounts, notes and memories have the like.
