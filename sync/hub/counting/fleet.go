@@ -35,7 +35,9 @@ type Holder struct {
 	Cloned      int64           `json:"cloned,omitempty"` // when last
 	Fence       string          `json:"fence,omitempty"`  // WrittenOff, Destroyed, Retired; empty: it is listened to
 	Fenced      int64           `json:"fenced,omitempty"`
-	Done        bool            `json:"done,omitempty"` // the fence is in all books
+	By          string          `json:"fenced_by,omitempty"` // the token that asked for the fence; empty: nobody did
+	In          int             `json:"fenced_in,omitempty"` // books that it was in then
+	Done        bool            `json:"done,omitempty"`      // the fence is in all books
 }
 
 const (
@@ -61,7 +63,8 @@ func decodeHolder(id string, value []byte) (*Holder, error) {
 	return &h, json.Unmarshal(value[1:], &h)
 }
 
-func holderKey(id ledger.HolderID) string { return replica.KindFleet + "/" + hex.EncodeToString(id[:]) }
+// HolderKey is the key of a holder's document.
+func HolderKey(id ledger.HolderID) string { return replica.KindFleet + "/" + hex.EncodeToString(id[:]) }
 
 // A member is a holder as this hub knows it.
 type member struct {
@@ -170,7 +173,7 @@ func (f *fleet) change(ctx context.Context, id ledger.HolderID, decide func(old 
 		if err != nil {
 			return err
 		}
-		key := holderKey(id)
+		key := HolderKey(id)
 		rev, err := f.c.o.Books.Put(ctx, NewCommand(), replica.Put{Key: key, Expect: m.rev, Value: value})
 		if err == nil {
 			f.store(next, rev)
