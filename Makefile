@@ -8,7 +8,7 @@ CHAOS   ?= 1000
 PLANT   ?= first
 RESULTS := bench/results
 
-.PHONY: run build test check fuzz bench soak plant chaos clean
+.PHONY: run build test check fuzz bench bench-hub soak plant chaos clean
 
 run: build ## build, and start everything on this machine
 	./$(BUILD)/sidegate dev
@@ -42,10 +42,25 @@ fuzz: ## every fuzz target in turn, FUZZ long; the go command now and then fails
 # $(call keep,COMMAND,NAME) keeps the output of a command under RESULTS, and shows it when there is all of it.
 keep = $(1) >$(RESULTS)/$(2); status=$$?; cat $(RESULTS)/$(2); exit $$status
 
-bench: build ## every figure of the README, into bench/results
+bench: build bench-hub ## every figure of the README, into bench/results
 	mkdir -p $(RESULTS)
 	@$(call keep,$(GO) test -run '^$$' -bench 'Decide|Handler|Held|Scale' -count 5 ./checker ./checker/httpapi ./checker/index ./bench,core.txt)
 	@$(call keep,./$(BUILD)/sidegate bench all --json $(RESULTS)/bench.json,bench.txt)
+
+bench-hub: ## what counting costs a hub, and how much of a limit the dead strand; part of make bench, two minutes
+	mkdir -p $(RESULTS)
+	@$(call keep,{ $(hubfigures); },hub.txt)
+
+# machine says on what a run took place, as sidegate bench does.
+machine = echo "$$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $$(nproc) cores, $$($(GO) env GOVERSION)," \
+	"$$($(GO) env GOOS)/$$($(GO) env GOARCH), load $$(cut -d ' ' -f 1-3 /proc/loadavg), $$(date -u +%FT%TZ)"
+
+# In turn: folding in memory, on one core; a million open vectors; the log end to end, and a thousand holders; the dead.
+hubfigures = echo "make bench-hub"; $(machine); \
+	$(GO) test -count 1 -run '^$$' -bench 'Fold|Lease' -cpu 1 ./sync/hub/counting && \
+	SIDEGATE_MEASURE=1 $(GO) test -count 1 -v -run 'OpenVectors' ./sync/hub/counting && \
+	SIDEGATE_MEASURE=1 $(GO) test -count 1 -v -run 'CountingIsMeasured|AThousandHolders' ./sync/hub && \
+	$(GO) test -count 1 -v -run 'StrandLittle' ./replica/meter
 
 soak: build ## long campaigns: the oracle's ten million cases, a million histories of counting, each fuzz target for SOAK
 	mkdir -p $(RESULTS)

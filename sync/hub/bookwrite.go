@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sidegate/sidegate/replica"
 )
@@ -13,13 +14,24 @@ type bookWrite struct {
 }
 
 // changeBook writes what becomes of a document of the books by one request, and waits until this hub knows it. decide
-// is given the document; it may be deleted, or not exist. The body must have been read.
+// is given the document; it may be deleted, or not exist. It is asked again if somebody else was faster. The body must
+// have been read.
 func (h *Hub) changeBook(c *call, key string, decide func(e replica.Entry, exists bool) ([]replica.Put, error),
-) (bookWrite, error) {
+) (w bookWrite, err error) {
 	cmd, err := c.command()
 	if err != nil {
 		return bookWrite{}, err
 	}
+	for range attempts {
+		if w, err = h.changeBookOnce(c, cmd, key, decide); !errors.Is(err, replica.ErrConflict) {
+			break
+		}
+	}
+	return w, err
+}
+
+func (h *Hub) changeBookOnce(c *call, cmd command, key string,
+	decide func(e replica.Entry, exists bool) ([]replica.Put, error)) (bookWrite, error) {
 	ctx := c.r.Context()
 	e, exists, err := get(ctx, h.books, key)
 	if err != nil {

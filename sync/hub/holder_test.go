@@ -70,12 +70,14 @@ type holder struct {
 	nonce    uint64
 	epoch    uint64
 	seen     uint64
+	about    string
 	accounts map[[2]string]*ledger.Account
 	now      func() int64
 }
 
 func newHolder(t *testing.T, bus asker, now func() int64) *holder {
-	h := &holder{t: t, bus: bus, start: 1, nonce: 7, accounts: map[[2]string]*ledger.Account{}, now: now}
+	h := &holder{t: t, bus: bus, start: 1, nonce: 7, about: `{"name":"test"}`,
+		accounts: map[[2]string]*ledger.Account{}, now: now}
 	_, _ = rand.Read(h.id[:])
 	_, h.key, _ = ed25519.GenerateKey(nil)
 	return h
@@ -97,7 +99,7 @@ func (h *holder) account(customer, feature string) *ledger.Account {
 // lease is what the holder would send for some items.
 func (h *holder) lease(items ...wire.LeaseItem) []byte {
 	l := &wire.Lease{Holder: h.id, Key: h.key.Public().(ed25519.PublicKey), Incarnation: h.start, Nonce: h.nonce,
-		Epoch: h.epoch, Seen: h.seen, Sent: h.now(), About: []byte(`{"name":"test"}`), Items: items}
+		Epoch: h.epoch, Seen: h.seen, Sent: h.now(), About: []byte(h.about), Items: items}
 	return wire.AppendLease(nil, l, h.key)
 }
 

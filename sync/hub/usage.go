@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker/catalog"
+	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/hub/counting"
 )
@@ -119,6 +121,7 @@ type holderDoc struct {
 	AgeMS       int64           `json:"age_ms"` // since then
 	Trust       string          `json:"trust"`  // trusted, quarantined, written_off, destroyed or retired
 	FencedAt    *time.Time      `json:"fenced_at,omitempty"`
+	FencedBy    string          `json:"fenced_by,omitempty"` // a token
 	ClonedAt    *time.Time      `json:"cloned_at,omitempty"` // when its vault was noticed to be used twice
 	Books       int             `json:"books"`               // customers and features that it has counted
 	Quarantined int             `json:"books_quarantined"`
@@ -147,8 +150,8 @@ func (h *Hub) getFleet(c *call) error {
 		}
 		d := holderDoc{ID: hex.EncodeToString(s.ID[:]), About: s.About, Incarnation: s.Incarnation,
 			EnrolledAt: moment(s.Enrolled), LastSeen: moment(s.Heard), AgeMS: max(0, now-s.Heard), Trust: "trusted",
-			FencedAt: moment(s.Fenced), ClonedAt: moment(s.Cloned), Books: s.Books, Quarantined: s.Quarantined,
-			Held: s.Held, InDoubt: s.Doubt}
+			FencedAt: moment(s.Fenced), FencedBy: s.By, ClonedAt: moment(s.Cloned), Books: s.Books,
+			Quarantined: s.Quarantined, Held: s.Held, InDoubt: s.Doubt}
 		switch {
 		case s.Fence != "":
 			d.Trust = s.Fence
@@ -172,7 +175,8 @@ func (h *Hub) getFleet(c *call) error {
 		Holders  []holderDoc  `json:"holders"`
 		Epoch    uint64       `json:"epoch"`    // of the books: how often they may have lost something
 		Learning *learningDoc `json:"learning"` // null: no book waits
-	}{out, count.Epoch(), learningOf(lesson)})
+		Accepted *acceptDoc   `json:"accepted"` // null: nobody said not to wait
+	}{out, count.Epoch(), learningOf(lesson), acceptOf(count.Acceptance())})
 }
 
 // A learningDoc is what books wait for that have lost something.
@@ -194,6 +198,19 @@ func learningOf(l counting.Lesson) *learningDoc {
 	return out
 }
 
+// An acceptDoc is who said under this epoch that holders are not waited for, and when.
+type acceptDoc struct {
+	At *time.Time `json:"at"`
+	By string     `json:"by"` // a token
+}
+
+func acceptOf(a counting.Acceptance) *acceptDoc {
+	if a.At == 0 {
+		return nil
+	}
+	return &acceptDoc{moment(a.At), a.By}
+}
+
 // accept ends waiting for holders.
 func (h *Hub) accept(c *call) error {
 	count, err := h.counts()
@@ -208,17 +225,27 @@ func (h *Hub) accept(c *call) error {
 	if err != nil {
 		return err
 	}
-	ok, err := count.Accept(c.r.Context(), epoch)
+	w, err := h.changeBook(c, counting.EpochKey, func(e replica.Entry, exists bool) (puts []replica.Put, err error) {
+		if exists {
+			puts, err = count.Accept(e, epoch, c.who.ID)
+		}
+		if err == nil && len(puts) == 0 {
+			err = refuse(http.StatusConflict, "another_epoch", "the books are in epoch %d, and epoch 0 waits for nobody; GET "+
+				"/v1/fleet shows what is at risk now", count.Epoch())
+		}
+		return puts, err
+	})
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
-	if !ok {
-		return refuse(http.StatusConflict, "another_epoch", "the books are in epoch %d, and epoch 0 waits for nobody; GET "+
-			"/v1/fleet shows what is at risk now", count.Epoch())
+	if !w.again {
+		h.log.Warn("holders are not waited for any more that may hold rights", "epoch", epoch, "by", c.who.ID)
 	}
+	c.w.Header().Set("ETag", etag(w.rev))
 	return c.answer(struct {
-		Epoch uint64 `json:"epoch"`
-	}{epoch})
+		Revision uint64 `json:"revision"`
+		Epoch    uint64 `json:"epoch"`
+	}{w.rev, epoch})
 }
 
 // readAccept reads {epoch}.
@@ -262,20 +289,37 @@ func (h *Hub) fence(c *call) error {
 	if err != nil {
 		return err
 	}
-	books, how, err := count.Fence(c.r.Context(), ledger.HolderID(raw), destroyed)
-	switch {
-	case err != nil:
-		return unavailable(err)
-	case how == "":
-		return noHolder(c.name("holder"))
-	case destroyed != (how == counting.Destroyed):
-		return refuse(http.StatusConflict, "already_fenced", "this holder is fenced already, as %s, and stays so", how)
+	f := counting.Fencing{ID: ledger.HolderID(raw), How: counting.WrittenOff, By: c.who.ID}
+	if destroyed {
+		f.How = counting.Destroyed
 	}
+	w, err := h.changeBook(c, counting.HolderKey(f.ID), func(e replica.Entry, exists bool) ([]replica.Put, error) {
+		if !exists {
+			return nil, noHolder(c.name("holder"))
+		}
+		puts, how, err := count.Fence(c.r.Context(), e, f)
+		if err == nil && how != f.How {
+			err = refuse(http.StatusConflict, "already_fenced", "this holder is fenced already, as %s, and stays so", how)
+		}
+		return puts, err
+	})
+	if err != nil {
+		return err
+	}
+	books, err := count.Part(c.r.Context(), f.ID) // of a repetition too: the hub that was asked first may have died
+	if err != nil {                               // it is fenced; Mend does the rest, or whoever repeats this
+		return fmt.Errorf("%w: %w", replica.ErrUnknown, err)
+	}
+	if !w.again {
+		h.log.Warn("a holder was declared lost", "holder", c.name("holder"), "trust", f.How, "books", books, "by", c.who.ID)
+	}
+	c.w.Header().Set("ETag", etag(w.rev))
 	return c.answer(struct {
-		Holder string `json:"holder"`
-		Trust  string `json:"trust"`
-		Books  int    `json:"books"`
-	}{c.name("holder"), how, books})
+		Revision uint64 `json:"revision"`
+		Holder   string `json:"holder"`
+		Trust    string `json:"trust"`
+		Books    int    `json:"books"`
+	}{w.rev, c.name("holder"), f.How, books})
 }
 
 func noHolder(id string) *problem {

@@ -51,26 +51,30 @@ func (c *Counter) Lesson(ctx context.Context) (l Lesson, err error) {
 	return l, err
 }
 
-// Accept ends waiting for holders under an epoch: the operator answers for what those hold that have not told. It is
-// false if the books are in another epoch, or have lost nothing yet. A holder that turns up later with rights that are
-// not known makes the books learn once more.
-func (c *Counter) Accept(ctx context.Context, epoch uint64) (ok bool, err error) {
-	for range attempts {
-		d, rev, err := c.era.read(ctx)
-		if err != nil || d.Epoch != epoch || epoch == 0 {
-			return false, err
-		}
-		if d.Accepted != 0 {
-			return true, nil
-		}
-		d.Accepted = c.now()
-		if err = c.era.write(ctx, d, rev); err == nil {
-			c.log.Warn("the operator does not wait for holders any more that may hold rights", "epoch", epoch)
-			return true, nil
-		}
-		if !replica.Contested(err) {
-			return false, err
-		}
+// An Acceptance is that holders are not waited for any more under an epoch.
+type Acceptance struct {
+	At int64  // unix milliseconds; 0: they are waited for, if a Lesson says so
+	By string // the token that asked for it
+}
+
+// Acceptance is what the operator said under the epoch that the books are in.
+func (c *Counter) Acceptance() Acceptance {
+	d := c.era.load()
+	return Acceptance{At: d.Accepted, By: d.By}
+}
+
+// Accept answers what to write so that holders are not waited for under an epoch: the operator, whose token is named,
+// answers for what those hold that have not told. e is the document of EpochKey; who accepted first stays in it. None:
+// the books are in another epoch, or have lost nothing yet. A holder that turns up later with rights that are not known
+// makes the books learn once more.
+func (c *Counter) Accept(e replica.Entry, epoch uint64, by string) ([]replica.Put, error) {
+	d, err := decodeEpoch(e.Value)
+	if err != nil || d.Epoch != epoch || epoch == 0 {
+		return nil, err
 	}
-	return false, replica.ErrConflict
+	if d.Accepted == 0 {
+		d.Accepted, d.By = c.now(), by
+	}
+	value, err := d.encode()
+	return []replica.Put{{Key: EpochKey, Expect: e.Rev, Value: value}}, err
 }

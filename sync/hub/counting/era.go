@@ -14,9 +14,9 @@ import (
 	"github.com/sidegate/sidegate/sync/wire"
 )
 
-// eraKey is the document that says in which epoch the books are, and touchKey one that says nothing.
+// EpochKey is the document that says in which epoch the books are, and touchKey one that says nothing.
 const (
-	eraKey   = replica.KindMeta + "/epoch"
+	EpochKey = replica.KindMeta + "/epoch"
 	touchKey = replica.KindMeta + "/touch"
 )
 
@@ -39,7 +39,8 @@ type epochDoc struct {
 	Until   int64           `json:"until,omitempty"` // after it no right lasts that was lost
 	Lost    uint64          `json:"lost,omitempty"`  // a revision that is known to have been lost
 	// Accepted is when the operator said not to wait for holders any more; 0: they are waited for.
-	Accepted int64 `json:"accepted,omitempty"`
+	Accepted int64  `json:"accepted,omitempty"`
+	By       string `json:"accepted_by,omitempty"` // the token that said so
 }
 
 // An era knows the epoch of the books, and raises it when they have lost something.
@@ -86,6 +87,11 @@ func (a *era) store(d epochDoc, rev uint64) {
 	}
 }
 
+func (d *epochDoc) encode() ([]byte, error) {
+	data, err := json.Marshal(d)
+	return append([]byte{eraVersion}, data...), err
+}
+
 func decodeEpoch(value []byte) (d epochDoc, err error) {
 	if len(value) == 0 || value[0] != eraVersion {
 		return d, errors.New("stored epoch: unknown format version")
@@ -95,7 +101,7 @@ func decodeEpoch(value []byte) (d epochDoc, err error) {
 
 // read is the document as the log has it.
 func (a *era) read(ctx context.Context) (d epochDoc, rev uint64, err error) {
-	e, err := get(ctx, a.c.o.Books, eraKey)
+	e, err := get(ctx, a.c.o.Books, EpochKey)
 	if err != nil || e.Rev == 0 {
 		return d, 0, err
 	}
@@ -105,12 +111,11 @@ func (a *era) read(ctx context.Context) (d epochDoc, rev uint64, err error) {
 
 // write puts the document.
 func (a *era) write(ctx context.Context, d epochDoc, expect uint64) error {
-	value, err := json.Marshal(d)
+	value, err := d.encode()
 	if err != nil {
 		return err
 	}
-	rev, err := a.c.o.Books.Put(ctx, NewCommand(), replica.Put{Key: eraKey, Expect: expect,
-		Value: append([]byte{eraVersion}, value...)})
+	rev, err := a.c.o.Books.Put(ctx, NewCommand(), replica.Put{Key: EpochKey, Expect: expect, Value: value})
 	if err == nil {
 		a.store(d, rev)
 	}

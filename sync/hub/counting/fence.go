@@ -11,64 +11,88 @@ import (
 	"github.com/sidegate/sidegate/replica/ledger"
 )
 
-// Fence declares a holder lost: first in its document, which every hub looks at, then in all books. It may be repeated,
-// and what is left undone is done by Mend. False: there is no such holder; or it was fenced in the other way, which
-// how says.
-func (c *Counter) Fence(ctx context.Context, id ledger.HolderID, destroyed bool) (books int, how string, err error) {
-	if err := c.fresh(ctx); err != nil {
-		return 0, "", err
-	}
-	fence := WrittenOff
-	if destroyed {
-		fence = Destroyed
-	}
-	err = c.fleet.change(ctx, id, func(old *Holder) *Holder {
-		if old == nil || old.gone() {
-			if old != nil {
-				how = old.Fence
-			}
-			return nil
-		}
-		next := *old
-		next.Fence, next.Fenced = fence, c.now()
-		how = fence
-		return &next
-	})
-	if err != nil || how != fence {
-		return 0, how, err
-	}
-	if err := c.fresh(ctx); err != nil {
-		return 0, how, err
-	}
-	books, err = c.part(ctx, map[ledger.HolderID]string{id: how})
-	return books, how, err
+// A Fencing is that a holder is declared lost.
+type Fencing struct {
+	ID  ledger.HolderID
+	How string // WrittenOff or Destroyed
+	By  string // the token that asks for it
 }
 
-// part ends listening to holders in all books that are known, each in its way, and answers in how many they are.
-func (c *Counter) part(ctx context.Context, lost map[ledger.HolderID]string) (in int, err error) {
+// Fence answers what to write first so that a holder is lost: its document, which every hub looks at. e is that of
+// HolderKey. Part goes on in the books. One that is fenced stays as it is: how says in which way.
+func (c *Counter) Fence(ctx context.Context, e replica.Entry, f Fencing) (puts []replica.Put, how string, err error) {
+	h, err := decodeHolder(hex.EncodeToString(f.ID[:]), e.Value)
+	if err != nil {
+		return nil, "", err
+	}
+	if !h.gone() {
+		h.Fence, h.Fenced, h.By = f.How, c.now(), f.By
+		if h.In, err = c.within(ctx, f.ID); err != nil {
+			return nil, "", err
+		}
+	}
+	value, err := h.encode()
+	return []replica.Put{{Key: HolderKey(f.ID), Expect: e.Rev, Value: value}}, h.Fence, err
+}
+
+// within is how many books know a holder, or wait for it.
+func (c *Counter) within(ctx context.Context, id ledger.HolderID) (in int, err error) {
+	if err := c.fresh(ctx); err != nil {
+		return 0, err
+	}
+	err = c.eachWith(map[ledger.HolderID]string{id: ""}, func(_ string, b *ledger.Book) error {
+		if knows(b, id) {
+			in++
+		}
+		return nil
+	})
+	return in, err
+}
+
+// Part ends listening to a holder in all books, once its document says that it is fenced, and answers in how many it
+// was then. It may be repeated, and what is left undone is done by Mend.
+func (c *Counter) Part(ctx context.Context, id ledger.HolderID) (books int, err error) {
+	if err := c.fresh(ctx); err != nil {
+		return 0, err
+	}
+	h := c.fleet.find(id).doc
+	if h == nil {
+		return 0, replica.ErrNotFound
+	}
+	return h.In, c.part(ctx, map[ledger.HolderID]string{id: h.Fence})
+}
+
+// part ends listening to holders in all books that are known, each in its way.
+func (c *Counter) part(ctx context.Context, lost map[ledger.HolderID]string) error {
 	k := basket{c: c}
-	err = c.shelf.each(replica.KindLedger+"/", func(t title) error {
-		if !mentions(t.value, lost) {
+	err := c.eachWith(lost, func(key string, b *ledger.Book) error {
+		if !listens(b, lost) {
+			return nil
+		}
+		return k.add(ctx, errand{key: key, do: func(b *ledgerBook) {
+			for id, how := range lost {
+				b.part(id, how)
+			}
+		}})
+	})
+	if err != nil {
+		return err
+	}
+	return k.run(ctx)
+}
+
+// eachWith calls do with every book that may know one of some holders, until do fails.
+func (c *Counter) eachWith(some map[ledger.HolderID]string, do func(key string, b *ledger.Book) error) error {
+	return c.shelf.each(replica.KindLedger+"/", func(t title) error {
+		if !mentions(t.value, some) {
 			return nil
 		}
 		b, err := ledger.DecodeBook([]byte(t.value))
 		if err != nil {
 			return err
 		}
-		n, late := parting(b, lost)
-		if in += n; !late {
-			return nil
-		}
-		return k.add(ctx, errand{key: t.key, do: func(b *ledgerBook) {
-			for id, how := range lost {
-				b.part(id, how)
-			}
-		}})
+		return do(t.key, b)
 	})
-	if err == nil {
-		err = k.run(ctx)
-	}
-	return in, err
 }
 
 // few is up to how many holders are looked for in a book's bytes, which is quicker than to decode it.
@@ -84,22 +108,25 @@ func mentions(book string, some map[ledger.HolderID]string) bool {
 	return false
 }
 
-// parting answers how many of some holders a book knows, or waits for, and whether it still listens to one.
-func parting(b *ledger.Book, lost map[ledger.HolderID]string) (in int, late bool) {
+// knows tells whether a book knows a holder, or waits for it.
+func knows(b *ledger.Book, id ledger.HolderID) bool {
+	return b.Holder(id) != nil || slices.Contains(b.Learning.Known, id)
+}
+
+// listens tells whether a book still listens to, or waits for, one of some holders.
+func listens(b *ledger.Book, lost map[ledger.HolderID]string) bool {
 	for id := range lost {
-		h := b.Holder(id)
-		if h != nil || slices.Contains(b.Learning.Known, id) {
-			in++
-			late = late || h == nil || h.Trust < ledger.WrittenOff
+		if h := b.Holder(id); h == nil && knows(b, id) || h != nil && h.Trust < ledger.WrittenOff {
+			return true
 		}
 	}
-	return in, late
+	return false
 }
 
 // part ends listening to a holder that the book knows or waits for. One that was to be retired and turns out to hold
 // something loses it.
 func (b *ledgerBook) part(id ledger.HolderID, how string) {
-	if b.Holder(id) == nil && !slices.Contains(b.Learning.Known, id) {
+	if !knows(b.Book, id) {
 		return
 	}
 	if how != Retired || !b.Retire(id, b.now) {
@@ -122,7 +149,7 @@ func (c *Counter) Mend(ctx context.Context) error {
 	if len(undone) == 0 {
 		return nil
 	}
-	if _, err := c.part(ctx, undone); err != nil {
+	if err := c.part(ctx, undone); err != nil {
 		return err
 	}
 	for id := range undone {

@@ -34,8 +34,10 @@ type Holder struct {
 	Told        uint64          `json:"told,omitempty"`  // epoch under which it last said that it has told all
 	Fence       string          `json:"fence,omitempty"` // why it is not listened to any more; empty: it is
 	Fenced      int64           `json:"fenced,omitempty"`
-	Cloned      int64           `json:"cloned,omitempty"` // when its vault was noticed to be used twice
-	Done        bool            `json:"done,omitempty"`   // the fence is in all books
+	By          string          `json:"fenced_by,omitempty"` // the token that asked for the fence; empty: nobody did
+	In          int             `json:"fenced_in,omitempty"` // books that it was in then
+	Done        bool            `json:"done,omitempty"`      // the fence is in all books
+	Cloned      int64           `json:"cloned,omitempty"`    // when its vault was noticed to be used twice
 	// Doubted is a revision at which the present start was in the log when an earlier one asked; 0: none has. If that
 	// one comes again and knows of a later revision, it lives.
 	Doubted uint64 `json:"doubted,omitempty"`
@@ -64,7 +66,8 @@ func decodeHolder(id string, value []byte) (*Holder, error) {
 	return &h, json.Unmarshal(value[1:], &h)
 }
 
-func holderKey(id ledger.HolderID) string { return replica.KindFleet + "/" + hex.EncodeToString(id[:]) }
+// HolderKey is the key of a holder's document.
+func HolderKey(id ledger.HolderID) string { return replica.KindFleet + "/" + hex.EncodeToString(id[:]) }
 
 // A member is a holder as this hub knows it.
 type member struct {
@@ -174,7 +177,7 @@ func (f *fleet) change(ctx context.Context, id ledger.HolderID, decide func(old 
 		if err != nil {
 			return err
 		}
-		key := holderKey(id)
+		key := HolderKey(id)
 		rev, err := f.c.o.Books.Put(ctx, NewCommand(), replica.Put{Key: key, Expect: m.rev, Value: value})
 		if err == nil {
 			f.store(next, rev)

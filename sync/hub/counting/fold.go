@@ -162,7 +162,7 @@ func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 		return errBehind
 	}
 	if no != nil && no.Code == ledger.CodeAhead {
-		err := c.era.raise(ctx, loss{from: b.Epoch, why: "holder " + holderKey(p.job.lease.Holder) + " of " + b.customer +
+		err := c.era.raise(ctx, loss{from: b.Epoch, why: "holder " + HolderKey(p.job.lease.Holder) + " of " + b.customer +
 			", " + b.feature + ": " + no.Why})
 		if err != nil {
 			return err

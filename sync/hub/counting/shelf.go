@@ -60,7 +60,7 @@ func (c *Counter) Apply(e replica.Entry) {
 		c.fleet.apply(k.ID, e)
 	case e.Key == gateKey:
 		c.shelf.setGate(e.Rev)
-	case e.Key == eraKey:
+	case e.Key == EpochKey:
 		c.era.apply(e)
 	}
 }
