@@ -130,8 +130,15 @@ func (c *campaign) judge() {
 		c.compare(l, told)
 		c.Logf("%s: callers were told of %d units in %d periods", l.feature, told, len(periods))
 	}
-	if fleet := fetch(c.T, *c.hubs[0].at.Load()+"/v1/fleet", firstToken); fleet["epoch"] != 0.0 {
+	fleet := fetch(c.T, *c.hubs[0].at.Load()+"/v1/fleet", firstToken)
+	if fleet["epoch"] != 0.0 {
 		c.Errorf("epoch %v: a loss of the log was seen where there was none", fleet["epoch"])
+	}
+	for _, h := range fleet["holders"].([]any) {
+		if trust := h.(map[string]any)["trust"]; trust != "trusted" || len(fleet["holders"].([]any)) != len(c.beside) {
+			c.Errorf("a vault was not believed: the fleet is %v", fleet["holders"])
+			break
+		}
 	}
 }
 

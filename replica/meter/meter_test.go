@@ -207,7 +207,7 @@ func aChunkThatACrashCutOffIsInDoubtAndNotBilled(t *testing.T) {
 	s.desk.beAway(false)
 	_, stop = s.open(crashed)
 	defer stop()
-	time.Sleep(3 * time.Second)
+	settled()
 	s.desk.mu.Lock()
 	defer s.desk.mu.Unlock()
 	u := s.desk.book.Periods[0].Usage(time.Now().UnixMilli())
