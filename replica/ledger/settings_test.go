@@ -20,7 +20,8 @@ func (c conditions) per(p checker.Per) conditions { c.rule = Rule{Per: p}; retur
 
 // settings are the small worlds that are gone through.
 func settings() []*setting {
-	list := slices.Concat(countingWorlds(), periodWorlds(), limitWorlds(), rollingWorlds(), fencedWorlds(), lossyWorlds())
+	list := slices.Concat(countingWorlds(), periodWorlds(), limitWorlds(), rollingWorlds(), fencedWorlds(), lossyWorlds(),
+		hubsWorlds(), stepsWorlds())
 	for _, s := range list {
 		if s.folk == 0 {
 			s.folk = 2
@@ -247,6 +248,63 @@ func lossyWorlds() []*setting {
 			asks:   []want{{Ask: Ask{Target: 1}}},
 			budget: [kinds]int8{consume: 1, backup: 1, rollback: 1, adopt: 1, destroy: 1, fence: 1, retire: 1, pass: 1},
 			only:   [kinds]int8{adopt: 1, destroy: 2, fence: 2, consume: 2},
+		},
+	}
+}
+
+// hubsWorlds have two hubs, each with what it knew last of the book.
+func hubsWorlds() []*setting {
+	return []*setting{
+		{
+			name: "limits move at two hubs", terms: []conditions{limited(1), limited(3)}, amounts: []int64{1}, hubs: 2,
+			asks:   []want{{Ask: Ask{Target: 2}}},
+			budget: [kinds]int8{consume: 1, giveBack: 1, setTerms: 2}, only: [kinds]int8{giveBack: 1},
+		},
+		{
+			name: "soft made hard at two hubs", terms: []conditions{limited(2).soft(), limited(2)}, amounts: []int64{1},
+			hubs:   2,
+			asks:   []want{{Ask: Ask{Target: 2}}},
+			budget: [kinds]int8{consume: 1, count: 1, setTerms: 2}, only: [kinds]int8{count: 1, consume: 2},
+		},
+		{
+			name: "standing rights at two hubs", terms: []conditions{limited(1)}, amounts: []int64{1}, hubs: 2, tick: hour,
+			asks:   []want{{Ask: Ask{Standing: 1, Until: 2}}},
+			budget: [kinds]int8{consume: 1, pass: 2, giveBackStanding: 1}, only: [kinds]int8{giveBackStanding: 1},
+		},
+		{
+			name: "rollback at two hubs", terms: []conditions{limited(1)}, amounts: []int64{1}, hubs: 2,
+			asks:   []want{{Ask: Ask{Target: 1}}},
+			budget: [kinds]int8{consume: 1, giveBack: 1, backup: 1, rollback: 1, adopt: 2},
+			only:   [kinds]int8{giveBack: 1},
+		},
+	}
+}
+
+// stepsWorlds have crashes between any two durable steps.
+func stepsWorlds() []*setting {
+	return []*setting{
+		{
+			name: "durable steps of periods", terms: []conditions{limited(1)}, amounts: []int64{1}, split: true, tick: hour,
+			asks:   []want{{Ask: Ask{Target: 1, Standing: 1, Until: 1}}},
+			budget: [kinds]int8{consume: 2, crash: 1, pass: 1, tidy: 1}, only: [kinds]int8{crash: 1, tidy: 1},
+		},
+		{
+			name: "durable steps of grants", terms: []conditions{limited(0)}, amounts: []int64{1}, split: true, tick: hour,
+			grants: []Grant{{ID: "a", Amount: 2, Until: 11 * hour}},
+			asks:   []want{{Ask: Ask{Target: 2}}},
+			budget: [kinds]int8{consume: 2, crash: 1, setGrant: 1, dropGrant: 1, pass: 1}, only: [kinds]int8{crash: 1},
+		},
+		{
+			name: "durable steps of chunks and reservations", terms: []conditions{limited(3)}, amounts: []int64{2}, folk: 1,
+			split: true,
+			asks:  []want{{Ask: Ask{Target: 3}}},
+			budget: [kinds]int8{consume: 1, debit: 1, fromMemory: 1, settle: 1, reserve: 1, commit: 1, cancel: 1, refund: 1,
+				crash: 2},
+		},
+		{
+			name: "durable steps of a rollback", terms: []conditions{limited(1)}, amounts: []int64{1}, split: true,
+			asks:   []want{{Ask: Ask{Target: 1}}},
+			budget: [kinds]int8{consume: 1, crash: 1, backup: 1, rollback: 1, adopt: 2}, only: [kinds]int8{crash: 1},
 		},
 	}
 }
