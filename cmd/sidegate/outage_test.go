@@ -84,7 +84,9 @@ func (o *outage) withoutQuorum(t *testing.T) {
 	o.used(t, "acme", 810)
 }
 
+// suspended stops a sidecar for six seconds, or SIDEGATE_SUSPEND seconds, while the other one is used.
 func (o *outage) suspended(t *testing.T) {
+	seconds := number(t, "SIDEGATE_SUSPEND", 6)
 	o.customer(t, "suspended")
 	sum := 0.0
 	eventually(t, "the first units are consumed", func() bool {
@@ -93,7 +95,10 @@ func (o *outage) suspended(t *testing.T) {
 		return units == 10
 	})
 	send(t, o.beside[0], syscall.SIGSTOP)
-	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range 10 * seconds {
+		<-tick.C
 		units, _ := o.take(t, 1, "suspended", "30")
 		sum += units
 	}
