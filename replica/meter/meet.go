@@ -24,6 +24,7 @@ func (a *account) tellable(now int64, isLast bool) (ledger.Account, uint64) {
 	if !led.Withhold() && bytes.Equal(a.first, a.durable) {
 		return led, a.saved
 	}
+	led.Epoch = 0 // a book that learns is to wait for all that there is
 	return led, 0
 }
 
