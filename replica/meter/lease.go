@@ -136,6 +136,7 @@ func (m *Meter) changed() (all []*account, told bool) {
 type item struct {
 	*account
 	version uint64 // that is told
+	isWhole bool   // nothing that the vault has is held back
 	wire.LeaseItem
 }
 
@@ -175,7 +176,7 @@ func (a *account) item(id ledger.HolderID, now int64, isLast bool) (item, bool) 
 		return item{}, false
 	}
 	led, version := a.tellable(now, isLast)
-	it := item{account: a, version: version}
+	it := item{account: a, version: version, isWhole: a.isOpen}
 	it.Customer, it.Feature, _ = strings.Cut(a.key, "\x00")
 	it.Report = led.Report(id)
 	if a.wanted > 0 || a.soon {

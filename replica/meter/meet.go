@@ -16,8 +16,8 @@ const quietFor = 2000
 // it is known to have already, so that it shows whether somebody else counted under this name: whoever has the same
 // vault, or had it before it was restored from a copy. After that both could have counted as much.
 func (a *account) tellable(now int64, isLast bool) (ledger.Account, uint64) {
-	if a.isMet && (isLast || a.first == nil || since(now, a.met) >= quietFor) {
-		a.first = nil
+	if a.isMet && (isLast || a.isOpen || a.first == nil || since(now, a.met) >= quietFor) {
+		a.isOpen = true
 		return decoded(a.durable), a.saved
 	}
 	led := a.atStart()
@@ -47,7 +47,7 @@ func decoded(data []byte) ledger.Account {
 func (a *account) compare(it *item, ans *wire.LeaseAnswer, now int64) (code string) {
 	epoch := a.led.Epoch
 	known := &a.led
-	if !a.isMet {
+	if !a.isOpen { // whatever the hub has was told before the start, or by somebody else
 		led := a.atStart()
 		known = &led
 	}
@@ -59,23 +59,26 @@ func (a *account) compare(it *item, ans *wire.LeaseAnswer, now int64) (code stri
 			_ = a.led.Confirm(epoch, l.Span, []ledger.Line{line}) // it has all that it had at the start
 		case distrusts(no.Code):
 			code = no.Code
-			if !a.isMet {
+			if !a.isOpen {
 				a.led.Concede(known, l.Span, line)
 			}
 		}
 	}
-	if ans.Award != nil && !a.isMet && code == "" {
+	if ans.Award != nil && !a.isOpen && code == "" {
 		if no := known.Take(*ans.Award); no != nil && distrusts(no.Code) {
 			code = no.Code
 		}
 	}
-	if code == "" && ans.Code == "" && !a.isMet {
-		a.isMet, a.met = true, now
-		if !known.Withhold() { // the hub has it all
-			a.first = nil
-		}
+	if code != "" || ans.Code != "" {
+		return code
 	}
-	return code
+	if !a.isMet {
+		a.isMet, a.met = true, now
+	}
+	if it.isWhole || !a.isOpen && !known.Withhold() { // the hub has it all
+		a.first = nil
+	}
+	return ""
 }
 
 // concede leaves what the vault had at the start, unless it was told, to whoever has the same one. The account is

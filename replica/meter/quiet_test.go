@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
 )
 
 // lose makes the desk's book what it is after its log lost everything: it waits for a holder.
@@ -41,5 +42,44 @@ func quietAfterALoss(t *testing.T) {
 	end()
 	if got := s.folded(); got.Used > 100 {
 		t.Errorf("the hub has %d used, want at most 100", got.Used)
+	}
+}
+
+// What a copy has of its original is told once, by the original, even if that shows itself right before the copy would
+// have told it.
+func TestWhatWasNotTakenInIsStillNobodysOwn(t *testing.T) {
+	for wait := 1200 * time.Millisecond; wait < 3*time.Second; wait += 200 * time.Millisecond {
+		r := refusal{"", wire.CodeCopied, true, wait, false, 3}
+		t.Run(wait.String(), func(t *testing.T) { synctest.Test(t, r.test) })
+	}
+}
+
+// The original is answered by a hub that has not heard of the copy yet.
+func TestWhatAnotherTellsWhileOneIsQuietIsNotTakenForOnesOwn(t *testing.T) {
+	synctest.Test(t, anotherTellsMeanwhile)
+}
+
+func anotherTellsMeanwhile(t *testing.T) {
+	s, v := newStand(t, soft), newTin(1)
+	s.desk.beAway(true)
+	m, stop := s.open(v)
+	s.consume(m, 5)
+	stop()
+	s.desk.beAway(false)
+	m, stop = s.open(v)
+	s.consume(m, 9)
+	time.Sleep(1500 * time.Millisecond)
+	s.desk.mu.Lock()
+	span := m.account(keyOf("acme", "calls")).span(time.Now().UnixMilli())
+	no := s.desk.book.Fold(ledger.Report{Holder: ledger.HolderID{1}, Forgot: -1, Lines: []ledger.Reported{{Span: span,
+		Source: ledger.Source{Kind: ledger.Unbacked}, Vector: ledger.Vector{Used: 7}}}}, time.Now().UnixMilli())
+	s.desk.mu.Unlock()
+	if no != nil {
+		t.Fatal(no)
+	}
+	settled()
+	stop()
+	if got := s.folded(); got.Used != 16 {
+		t.Errorf("the hub has %d used, want 7 and 9", got.Used)
 	}
 }

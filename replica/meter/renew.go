@@ -78,7 +78,7 @@ func (a *account) inherit(led *ledger.Account, data []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.led, a.durable, a.chunk, a.kept, a.told = *led, data, &chunk{}, nil, 0
-	a.isMet, a.first = true, nil
+	a.isMet, a.isOpen, a.first = true, true, nil
 	a.version++
 	a.saved = a.version
 }
