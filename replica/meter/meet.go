@@ -43,7 +43,8 @@ func decoded(data []byte) ledger.Account {
 	return ledger.NewAccount()
 }
 
-// compare tells why an account cannot be the one that the hub knows; empty: it is.
+// compare tells why an account cannot be the one that the hub knows, which has just answered in the account's epoch;
+// empty: it is.
 func (a *account) compare(it *item, ans *wire.LeaseAnswer, now int64) (code string) {
 	epoch := a.led.Epoch
 	known := &a.led

@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"context"
+	"crypto/ed25519"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,5 +83,39 @@ func anotherTellsMeanwhile(t *testing.T) {
 	stop()
 	if got := s.folded(); got.Used != 16 {
 		t.Errorf("the hub has %d used, want 7 and 9", got.Used)
+	}
+}
+
+// A hubFunc is a hub.
+type hubFunc func(context.Context, *wire.Lease, ed25519.PrivateKey) (*wire.LeaseReply, error)
+
+func (f hubFunc) Exchange(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
+	return f(ctx, l, k)
+}
+
+func TestWhatALostLogHadIsNotKnownToTheNextOne(t *testing.T) { synctest.Test(t, lateAnswerOfALostLog) }
+
+// lateAnswerOfALostLog has an answer come from before a loss once the loss is known.
+func lateAnswerOfALostLog(t *testing.T) {
+	s, late := newStand(t, soft), make(chan struct{})
+	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
+		reply, err := s.desk.Exchange(ctx, l, k)
+		if l.Items[0].Customer == "acme" && l.Epoch == 0 {
+			<-late
+		}
+		return reply, err
+	})
+	m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now)})
+	s.consume(m, 5)
+	time.Sleep(1500 * time.Millisecond)
+	s.lose(m.holder(), s.desk.book.Terms, ledger.Rule{Per: s.desk.book.Calendar[0].Per})
+	m.note(&wire.LeaseReply{Epoch: 1}) // as another answer says
+	close(late)
+	synctest.Wait()
+	m.distrust(m.holder(), ledger.CodeQuarantined)
+	settled()
+	stop()
+	if got := s.folded(); got.Used != 5 {
+		t.Errorf("the hub has %d used, want 5", got.Used)
 	}
 }
