@@ -84,7 +84,7 @@ func (m *Meter) report(ctx context.Context) {
 			}
 			all = m.beckoned()
 		case <-tick.C:
-			var told bool
+			var told claim
 			all, told = m.changed()
 			group.Go(func() error { return m.tellAllTold(ctx, told) })
 		}
@@ -109,12 +109,21 @@ func (m *Meter) beckoned() []*account {
 	return all
 }
 
+// A claim is that the hub was told all that the vault has, under a name and in an epoch.
+type claim struct {
+	holder ledger.HolderID
+	epoch  uint64
+	isTrue bool
+}
+
 // changed tidies every account up, lists those of which the hub is to be told now, and says whether the hub has all
 // that the vault has.
-func (m *Meter) changed() (all []*account, told bool) {
+func (m *Meter) changed() (all []*account, told claim) {
 	m.watchClock()
 	at := moment{m.clock.read(), m.clock.proven(), m.linked.Load()}
-	told = true
+	m.mu.Lock()
+	told = claim{m.identity.Holder, m.epoch, true}
+	m.mu.Unlock()
 	m.each(func(a *account) {
 		if a.untouched() {
 			return
@@ -122,8 +131,8 @@ func (m *Meter) changed() (all []*account, told bool) {
 		m.change(a, func() { a.tidy(at) })
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.saved > a.told {
-			told = false
+		if a.saved > a.told || a.led.Epoch < told.epoch { // it has yet to hear of the epoch
+			told.isTrue = false
 			if !a.refusedLately(at.now) {
 				all = append(all, a)
 			}
@@ -267,14 +276,17 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 
 // tellAllTold says that everything was told, if it was: once in an epoch, at first so that the fleet knows the holder,
 // and from time to time so that it is known to live.
-func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
+func (m *Meter) tellAllTold(ctx context.Context, was claim) error {
 	m.mu.Lock()
 	done := m.toldAll > m.epoch && since(m.clock.read(), m.reported.Load()) < liveEvery
 	m.mu.Unlock()
-	if done || !was || m.o.Hub == nil {
+	if done || !was.isTrue || m.o.Hub == nil {
 		return nil
 	}
 	l, key := m.lease()
+	if l.Holder != was.holder || l.Epoch != was.epoch {
+		return nil // there is all to be told again
+	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	l.Items = []wire.LeaseItem{{Customer: wire.AllTold, Report: ledger.Report{Holder: l.Holder, Epoch: l.Epoch}}}
@@ -285,8 +297,10 @@ func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
 	}
 	m.answered(reply)
 	m.mu.Lock()
-	m.toldAll = l.Epoch + 1
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	if l.Holder == m.identity.Holder {
+		m.toldAll = l.Epoch + 1
+	}
 	return nil
 }
 

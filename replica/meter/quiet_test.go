@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"crypto/ed25519"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,5 +118,54 @@ func lateAnswerOfALostLog(t *testing.T) {
 	stop()
 	if got := s.folded(); got.Used != 5 {
 		t.Errorf("the hub has %d used, want 5", got.Used)
+	}
+}
+
+func TestNothingIsSaidToBeAllThatWasToldInAnotherEpoch(t *testing.T) {
+	synctest.Test(t, allInAnotherEpoch)
+}
+
+// allInAnotherEpoch lets a holder hear of a loss while it is about to say that it has told all.
+func allInAnotherEpoch(t *testing.T) {
+	s, late := newStand(t, hard(100)), make(chan struct{})
+	var mu sync.Mutex
+	epoch, heard := uint64(0), false
+	hub := hubFunc(func(_ context.Context, l *wire.Lease, _ ed25519.PrivateKey) (*wire.LeaseReply, error) {
+		if l.Items[0].Ask != nil {
+			<-late
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		switch l.Items[0].Customer {
+		case "acme":
+			heard = heard || l.Epoch == 1
+		case wire.AllTold:
+			if l.Epoch == 1 && !heard {
+				t.Error("it says that it has told all before it has")
+			}
+		}
+		return &wire.LeaseReply{Epoch: epoch, Items: make([]wire.LeaseAnswer, len(l.Items))}, nil
+	})
+	m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now)})
+	if _, err := m.Record(t.Context(), []Fact{s.fact(60, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(16 * time.Second)
+	for i := range atOnce {
+		r := s.request(1, 0)
+		r.Customer = string(rune('a' + i))
+		if res, err := m.Consume(t.Context(), r); err != nil || res.Consumed != 0 {
+			t.Fatalf("got %+v, %v", res, err)
+		}
+	}
+	time.Sleep(2 * time.Second)
+	mu.Lock()
+	epoch = 1
+	mu.Unlock()
+	close(late)
+	settled()
+	stop()
+	if !heard {
+		t.Error("nothing was told again")
 	}
 }
