@@ -86,6 +86,9 @@ func (m *Meter) report(ctx context.Context) {
 		case <-tick.C:
 			var told claim
 			all, told = m.changed()
+			if m.isDoomed() {
+				m.signal() // what was on its way may never be answered
+			}
 			group.Go(func() error { return m.tellAllTold(ctx, told) })
 		}
 		if m.isAlarmed() {
@@ -213,6 +216,11 @@ func (a *account) ask(id ledger.HolderID, now int64) *ledger.Ask {
 func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if !m.begin() {
+		m.unheard(items)
+		return nil
+	}
+	defer m.end()
 	l, key := m.lease()
 	for i := range items {
 		if items[i].Report.Holder != l.Holder { // another name was taken just now

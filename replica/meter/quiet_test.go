@@ -169,3 +169,27 @@ func allInAnotherEpoch(t *testing.T) {
 		t.Error("nothing was told again")
 	}
 }
+
+// A holder hears that its name is not accepted any more while the hub has taken a report in and not answered yet.
+func TestWhatIsOnItsWayIsNotTakenAlong(t *testing.T) { synctest.Test(t, onItsWay) }
+
+func onItsWay(t *testing.T) {
+	s, late := newStand(t, soft), make(chan struct{})
+	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
+		reply, err := s.desk.Exchange(ctx, l, k)
+		<-late
+		return reply, err
+	})
+	m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now)})
+	s.consume(m, 5)
+	time.Sleep(1500 * time.Millisecond)
+	m.distrust(m.holder(), ledger.CodeQuarantined)
+	time.Sleep(time.Second)
+	s.consume(m, 2)
+	close(late)
+	settled()
+	stop()
+	if got := s.folded(); got.Used != 7 || m.holder() == (ledger.HolderID{1}) {
+		t.Errorf("the hub has %d used of %x, want 7 and another name", got.Used, m.holder())
+	}
+}
