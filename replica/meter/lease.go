@@ -214,37 +214,44 @@ func (a *account) ask(id ledger.HolderID, now int64) *ledger.Ask {
 
 // talk is one exchange. It has no error that is not dealt with.
 func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	if !m.begin() {
 		m.unheard(items)
 		return nil
 	}
 	defer m.end()
+	who, lost := m.exchange(ctx, items, timeout)
+	if lost != "" {
+		m.meetRest(ctx, timeout)
+		m.distrust(who, lost)
+	}
+	return nil
+}
+
+// exchange tells and asks, and takes in what is answered. A code says of an item that the holder may not go on under
+// its name.
+func (m *Meter) exchange(ctx context.Context, items []item, timeout time.Duration) (who ledger.HolderID, lost string) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	l, key := m.lease()
 	for i := range items {
 		if items[i].Report.Holder != l.Holder { // another name was taken just now
 			m.unheard(items)
-			return nil
+			return l.Holder, ""
 		}
 		l.Items = append(l.Items, items[i].LeaseItem)
 	}
 	reply, err := m.o.Hub.Exchange(ctx, l, key)
 	if err != nil || reply.Code != "" || len(reply.Items) != len(items) {
 		m.unanswered(l, items, reply, err)
-		return nil
+		return l.Holder, ""
 	}
 	m.answered(reply)
-	lost := ""
 	for i := range items {
 		if code := m.apply(&items[i], &reply.Items[i], reply.Epoch); code != "" {
 			lost = code
 		}
 	}
-	if lost != "" {
-		m.distrust(l.Holder, lost)
-	}
-	return nil
+	return l.Holder, lost
 }
 
 // lease begins a request.

@@ -3,6 +3,7 @@ package meter
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/wire"
@@ -80,6 +81,24 @@ func (a *account) compare(it *item, ans *wire.LeaseAnswer, now int64) (code stri
 		a.first = nil
 	}
 	return ""
+}
+
+// meetRest has the hub say what it has of the accounts of which it was not asked since the start, before their name is
+// given up: of the rest, what the vault did not hear of being told would go along.
+func (m *Meter) meetRest(ctx context.Context, timeout time.Duration) {
+	var rest []*account
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if !a.isMet && a.first != nil {
+			rest = append(rest, a)
+		}
+	})
+	for items := range m.portions(rest) {
+		if m.exchange(ctx, items, timeout); !m.linked.Load() {
+			return
+		}
+	}
 }
 
 // concede leaves what the vault had at the start, unless it was told, to whoever has the same one. The account is

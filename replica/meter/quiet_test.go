@@ -193,3 +193,55 @@ func onItsWay(t *testing.T) {
 		t.Errorf("the hub has %d used of %x, want 7 and another name", got.Used, m.holder())
 	}
 }
+
+// A hub says of one customer that the vault was restored before it was asked of the other.
+func TestARestoredVaultTellsOfNoCustomerTwice(t *testing.T) { synctest.Test(t, restoredWithTwo) }
+
+func restoredWithTwo(t *testing.T) {
+	s, other, v := newStand(t, soft), newStand(t, soft), newTin(1)
+	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
+		reply := &wire.LeaseReply{}
+		for _, it := range l.Items {
+			to, one := s.desk, *l
+			if it.Customer == "other" {
+				to = other.desk
+			}
+			one.Items = []wire.LeaseItem{it}
+			part, err := to.Exchange(ctx, &one, k)
+			if err != nil {
+				return nil, err
+			}
+			reply.Items = append(reply.Items, part.Items...)
+		}
+		return reply, nil
+	})
+	m, stop := s.openOn(Options{Vault: v, Hub: hub, Clock: NewClock(time.Now)})
+	s.consumeBoth(m, 100)
+	settled()
+	s.consumeBoth(m, 5)
+	backup := v.copy()
+	settled()
+	s.consumeBoth(m, 7)
+	stop()
+	m, stop = s.openOn(Options{Vault: backup, Hub: hub, Clock: NewClock(time.Now)})
+	a := m.account(keyOf("acme", "calls"))
+	a.mu.Lock()
+	m.beckon(a)
+	a.mu.Unlock()
+	synctest.Wait()
+	settled()
+	stop()
+	if s.folded().Used != 112 || other.folded().Used != 112 {
+		t.Errorf("the hub has %d and %d used, want 112 of both", s.folded().Used, other.folded().Used)
+	}
+}
+
+func (s *stand) consumeBoth(m *Meter, q int64) {
+	s.Helper()
+	s.consume(m, q)
+	r := s.request(q, 0)
+	r.Customer = "other"
+	if _, err := m.Consume(s.Context(), r); err != nil {
+		s.Fatal(err)
+	}
+}
