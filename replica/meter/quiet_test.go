@@ -245,3 +245,28 @@ func (s *stand) consumeBoth(m *Meter, q int64) {
 		s.Fatal(err)
 	}
 }
+
+// A holder hears in its last report that its name is not accepted any more. The next start would be of the number of
+// the other one's, and leave all that is not told to that.
+func TestWhoIsRefusedAtTheEndTakesAnotherNameBeforeIt(t *testing.T) {
+	for range 20 { // what ends and what is to be written are ready at the same time
+		synctest.Test(t, refusedAtTheEnd)
+	}
+}
+
+func refusedAtTheEnd(t *testing.T) {
+	s, v := newStand(t, soft), newTin(1)
+	hub := &tribunal{desk: s.desk}
+	m, stop := s.openOn(Options{Vault: v, Hub: hub, Clock: NewClock(time.Now)})
+	s.consume(m, 10)
+	settled()
+	s.consume(m, 3)
+	hub.refuse(v.who.Holder, wire.CodeSuperseded)
+	stop()
+	if v.who.Holder == (ledger.HolderID{1}) {
+		t.Error("the vault has its old name")
+	}
+	if all := hub.heard(); len(all) < 2 || len(all[len(all)-1].Items) != 0 {
+		t.Errorf("it asked %d times under its old name, and did not say that it lives", len(all))
+	}
+}
