@@ -117,7 +117,11 @@ func (a *account) concede() {
 type former struct {
 	Identity
 	epoch, seen uint64
+	at          int64 // unix milliseconds
 }
+
+// behindFor is how long a hub may not have heard, in milliseconds, that another start has a name that was given up.
+const behindFor = 10_000
 
 func (m *Meter) isAlarmed() bool {
 	m.mu.Lock()
@@ -138,7 +142,8 @@ func (m *Meter) testify(ctx context.Context) error {
 	defer cancel()
 	reply, err := m.o.Hub.Exchange(ctx, &wire.Lease{Holder: was.Holder, Key: public(was.Key), Epoch: was.epoch,
 		Seen: was.seen, Incarnation: was.Incarnation, Nonce: was.Nonce, Sent: m.clock.read()}, was.Key)
-	if err != nil || reply.Code == wire.CodeUnavailable {
+	if err != nil || reply.Code == wire.CodeUnavailable ||
+		reply.Code == "" && since(m.clock.read(), was.at) < behindFor {
 		return nil
 	}
 	m.mu.Lock()

@@ -270,3 +270,28 @@ func refusedAtTheEnd(t *testing.T) {
 		t.Errorf("it asked %d times under its old name, and did not say that it lives", len(all))
 	}
 }
+
+// A hub that has not heard of the copy yet accepts the name that was given up.
+func TestWhoIsAcceptedByAHubThatIsBehindSaysAgainThatItLives(t *testing.T) {
+	synctest.Test(t, acceptedByAHubThatIsBehind)
+}
+
+func acceptedByAHubThatIsBehind(t *testing.T) {
+	s, v := newStand(t, soft), newTin(1)
+	hub, behind := &tribunal{desk: s.desk}, 2
+	m, stop := s.openOn(Options{Vault: v, Clock: NewClock(time.Now), Hub: hubFunc(
+		func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
+			if len(l.Items) == 0 && behind > 0 {
+				behind--
+				return &wire.LeaseReply{}, nil
+			}
+			return hub.Exchange(ctx, l, k)
+		})})
+	s.consume(m, 10)
+	settled()
+	hub.refuse(v.who.Holder, wire.CodeSuperseded)
+	s.consume(m, 3)
+	settled()
+	stop()
+	hub.hasTestimony(t, len(hub.heard()), true)
+}
