@@ -8,7 +8,7 @@ import (
 // A Report is all that a holder has to say of one customer and one feature. It may come late, twice or out of order.
 type Report struct {
 	Holder   HolderID
-	Epoch    uint64 // that the holder knows
+	Epoch    uint64 // under which the holder tells all that it has; one that is not all is of epoch 0
 	Standing Standing
 	Forgot   int64 // the holder has no line of a period that began up to here, and never will
 	Lines    []Reported

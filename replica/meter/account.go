@@ -21,7 +21,8 @@ type account struct {
 	out      bool   // an exchange about it is under way
 	isMet    bool   // the hub has answered under this name since the process started
 	met      int64  // unix milliseconds of that
-	first    []byte // led as the vault had it at the start; nil: it had none, or the hub may be told all
+	isOpen   bool   // since then the hub was told all, and may have it
+	first    []byte // led as the vault had it at the start; nil: it had none, or the hub has it
 	rule     ledger.Rule
 	totals   *ledger.Totals
 	chunk    *chunk // never nil; one without a batch is empty

@@ -42,6 +42,9 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 
 // take makes of an account what the hub says.
 func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64, now int64) (code string) {
+	if epoch < a.led.Epoch {
+		return "" // it is of a log that was lost since
+	}
 	if epoch > a.led.Epoch {
 		a.led.Adopt(epoch)
 		a.version++

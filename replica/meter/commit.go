@@ -86,6 +86,7 @@ func (m *Meter) write(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			m.renew() // the next start would not know that its name is not accepted
 			m.commit(ErrClosed)
 			return nil
 		case <-m.wake:

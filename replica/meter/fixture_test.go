@@ -110,7 +110,7 @@ func (d *desk) Exchange(_ context.Context, l *wire.Lease, key ed25519.PrivateKey
 		return nil, err
 	}
 	now := d.now().UnixMilli()
-	reply := &wire.LeaseReply{}
+	reply := &wire.LeaseReply{Epoch: d.book.Epoch}
 	for i := range l.Items {
 		l.Items[i].Report.Holder = l.Holder // as a hub does
 		reply.Items = append(reply.Items, d.item(&l.Items[i], now))

@@ -84,8 +84,11 @@ func (m *Meter) report(ctx context.Context) {
 			}
 			all = m.beckoned()
 		case <-tick.C:
-			var told bool
+			var told claim
 			all, told = m.changed()
+			if m.isDoomed() {
+				m.signal() // what was on its way may never be answered
+			}
 			group.Go(func() error { return m.tellAllTold(ctx, told) })
 		}
 		if m.isAlarmed() {
@@ -109,12 +112,21 @@ func (m *Meter) beckoned() []*account {
 	return all
 }
 
+// A claim is that the hub was told all that the vault has, under a name and in an epoch.
+type claim struct {
+	holder ledger.HolderID
+	epoch  uint64
+	isTrue bool
+}
+
 // changed tidies every account up, lists those of which the hub is to be told now, and says whether the hub has all
 // that the vault has.
-func (m *Meter) changed() (all []*account, told bool) {
+func (m *Meter) changed() (all []*account, told claim) {
 	m.watchClock()
 	at := moment{m.clock.read(), m.clock.proven(), m.linked.Load()}
-	told = true
+	m.mu.Lock()
+	told = claim{m.identity.Holder, m.epoch, true}
+	m.mu.Unlock()
 	m.each(func(a *account) {
 		if a.untouched() {
 			return
@@ -122,8 +134,8 @@ func (m *Meter) changed() (all []*account, told bool) {
 		m.change(a, func() { a.tidy(at) })
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.saved > a.told {
-			told = false
+		if a.saved > a.told || a.led.Epoch < told.epoch { // it has yet to hear of the epoch
+			told.isTrue = false
 			if !a.refusedLately(at.now) {
 				all = append(all, a)
 			}
@@ -136,6 +148,7 @@ func (m *Meter) changed() (all []*account, told bool) {
 type item struct {
 	*account
 	version uint64 // that is told
+	isWhole bool   // nothing that the vault has is held back
 	wire.LeaseItem
 }
 
@@ -175,7 +188,7 @@ func (a *account) item(id ledger.HolderID, now int64, isLast bool) (item, bool) 
 		return item{}, false
 	}
 	led, version := a.tellable(now, isLast)
-	it := item{account: a, version: version}
+	it := item{account: a, version: version, isWhole: a.isOpen}
 	it.Customer, it.Feature, _ = strings.Cut(a.key, "\x00")
 	it.Report = led.Report(id)
 	if a.wanted > 0 || a.soon {
@@ -201,32 +214,44 @@ func (a *account) ask(id ledger.HolderID, now int64) *ledger.Ask {
 
 // talk is one exchange. It has no error that is not dealt with.
 func (m *Meter) talk(ctx context.Context, items []item, timeout time.Duration) error {
+	if !m.begin() {
+		m.unheard(items)
+		return nil
+	}
+	defer m.end()
+	who, lost := m.exchange(ctx, items, timeout)
+	if lost != "" {
+		m.meetRest(ctx, timeout)
+		m.distrust(who, lost)
+	}
+	return nil
+}
+
+// exchange tells and asks, and takes in what is answered. A code says of an item that the holder may not go on under
+// its name.
+func (m *Meter) exchange(ctx context.Context, items []item, timeout time.Duration) (who ledger.HolderID, lost string) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	l, key := m.lease()
 	for i := range items {
 		if items[i].Report.Holder != l.Holder { // another name was taken just now
 			m.unheard(items)
-			return nil
+			return l.Holder, ""
 		}
 		l.Items = append(l.Items, items[i].LeaseItem)
 	}
 	reply, err := m.o.Hub.Exchange(ctx, l, key)
 	if err != nil || reply.Code != "" || len(reply.Items) != len(items) {
 		m.unanswered(l, items, reply, err)
-		return nil
+		return l.Holder, ""
 	}
 	m.answered(reply)
-	lost := ""
 	for i := range items {
 		if code := m.apply(&items[i], &reply.Items[i], reply.Epoch); code != "" {
 			lost = code
 		}
 	}
-	if lost != "" {
-		m.distrust(l.Holder, lost)
-	}
-	return nil
+	return l.Holder, lost
 }
 
 // lease begins a request.
@@ -266,14 +291,17 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 
 // tellAllTold says that everything was told, if it was: once in an epoch, at first so that the fleet knows the holder,
 // and from time to time so that it is known to live.
-func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
+func (m *Meter) tellAllTold(ctx context.Context, was claim) error {
 	m.mu.Lock()
 	done := m.toldAll > m.epoch && since(m.clock.read(), m.reported.Load()) < liveEvery
 	m.mu.Unlock()
-	if done || !was || m.o.Hub == nil {
+	if done || !was.isTrue || m.o.Hub == nil {
 		return nil
 	}
 	l, key := m.lease()
+	if l.Holder != was.holder || l.Epoch != was.epoch {
+		return nil // there is all to be told again
+	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	l.Items = []wire.LeaseItem{{Customer: wire.AllTold, Report: ledger.Report{Holder: l.Holder, Epoch: l.Epoch}}}
@@ -284,8 +312,10 @@ func (m *Meter) tellAllTold(ctx context.Context, was bool) error {
 	}
 	m.answered(reply)
 	m.mu.Lock()
-	m.toldAll = l.Epoch + 1
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	if l.Holder == m.identity.Holder {
+		m.toldAll = l.Epoch + 1
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package meter
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/wire"
@@ -16,14 +17,15 @@ const quietFor = 2000
 // it is known to have already, so that it shows whether somebody else counted under this name: whoever has the same
 // vault, or had it before it was restored from a copy. After that both could have counted as much.
 func (a *account) tellable(now int64, isLast bool) (ledger.Account, uint64) {
-	if a.isMet && (isLast || a.first == nil || since(now, a.met) >= quietFor) {
-		a.first = nil
+	if a.isMet && (isLast || a.isOpen || a.first == nil || since(now, a.met) >= quietFor) {
+		a.isOpen = true
 		return decoded(a.durable), a.saved
 	}
 	led := a.atStart()
 	if !led.Withhold() && bytes.Equal(a.first, a.durable) {
 		return led, a.saved
 	}
+	led.Epoch = 0 // a book that learns is to wait for all that there is
 	return led, 0
 }
 
@@ -42,11 +44,12 @@ func decoded(data []byte) ledger.Account {
 	return ledger.NewAccount()
 }
 
-// compare tells why an account cannot be the one that the hub knows; empty: it is.
+// compare tells why an account cannot be the one that the hub knows, which has just answered in the account's epoch;
+// empty: it is.
 func (a *account) compare(it *item, ans *wire.LeaseAnswer, now int64) (code string) {
 	epoch := a.led.Epoch
 	known := &a.led
-	if !a.isMet {
+	if !a.isOpen { // whatever the hub has was told before the start, or by somebody else
 		led := a.atStart()
 		known = &led
 	}
@@ -58,23 +61,44 @@ func (a *account) compare(it *item, ans *wire.LeaseAnswer, now int64) (code stri
 			_ = a.led.Confirm(epoch, l.Span, []ledger.Line{line}) // it has all that it had at the start
 		case distrusts(no.Code):
 			code = no.Code
-			if !a.isMet {
+			if !a.isOpen {
 				a.led.Concede(known, l.Span, line)
 			}
 		}
 	}
-	if ans.Award != nil && !a.isMet && code == "" {
+	if ans.Award != nil && !a.isOpen && code == "" {
 		if no := known.Take(*ans.Award); no != nil && distrusts(no.Code) {
 			code = no.Code
 		}
 	}
-	if code == "" && ans.Code == "" && !a.isMet {
+	if code != "" || ans.Code != "" {
+		return code
+	}
+	if !a.isMet {
 		a.isMet, a.met = true, now
-		if !known.Withhold() { // the hub has it all
-			a.first = nil
+	}
+	if it.isWhole || !a.isOpen && !known.Withhold() { // the hub has it all
+		a.first = nil
+	}
+	return ""
+}
+
+// meetRest has the hub say what it has of the accounts of which it was not asked since the start, before their name is
+// given up: of the rest, what the vault did not hear of being told would go along.
+func (m *Meter) meetRest(ctx context.Context, timeout time.Duration) {
+	var rest []*account
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if !a.isMet && a.first != nil {
+			rest = append(rest, a)
+		}
+	})
+	for items := range m.portions(rest) {
+		if m.exchange(ctx, items, timeout); !m.linked.Load() {
+			return
 		}
 	}
-	return code
 }
 
 // concede leaves what the vault had at the start, unless it was told, to whoever has the same one. The account is
@@ -93,7 +117,11 @@ func (a *account) concede() {
 type former struct {
 	Identity
 	epoch, seen uint64
+	at          int64 // unix milliseconds
 }
+
+// behindFor is how long a hub may not have heard, in milliseconds, that another start has a name that was given up.
+const behindFor = 10_000
 
 func (m *Meter) isAlarmed() bool {
 	m.mu.Lock()
@@ -114,7 +142,8 @@ func (m *Meter) testify(ctx context.Context) error {
 	defer cancel()
 	reply, err := m.o.Hub.Exchange(ctx, &wire.Lease{Holder: was.Holder, Key: public(was.Key), Epoch: was.epoch,
 		Seen: was.seen, Incarnation: was.Incarnation, Nonce: was.Nonce, Sent: m.clock.read()}, was.Key)
-	if err != nil || reply.Code == wire.CodeUnavailable {
+	if err != nil || reply.Code == wire.CodeUnavailable ||
+		reply.Code == "" && since(m.clock.read(), was.at) < behindFor {
 		return nil
 	}
 	m.mu.Lock()

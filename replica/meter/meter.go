@@ -93,6 +93,8 @@ type Meter struct {
 	soon     atomic.Bool           // there is something to commit in a while
 	seen     uint64                // the highest revision of the books that a reply named
 	why      string                // what a hub said why this holder is not trusted; empty: it is
+	whyAt    int64                 // unix milliseconds of that
+	talks    int                   // exchanges under way that tell something
 	alarm    *former               // what is to be told of a name that was given up; nil: nothing
 	toldAll  uint64                // one more than the epoch in which the hub was told that everything was told
 	epoch    uint64                // of the books, as the last reply said

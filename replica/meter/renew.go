@@ -17,21 +17,61 @@ func (m *Meter) distrust(who ledger.HolderID, why string) {
 	if who != m.identity.Holder {
 		return // it is given up already
 	}
-	m.why = why
+	if m.why == "" {
+		m.whyAt = m.clock.read()
+	}
+	if m.why != wire.CodeCopied && m.why != ledger.CodeFenced { // these say what others tell
+		m.why = why
+	}
 	if why == wire.CodeSuperseded {
-		m.alarm = &former{m.identity, m.epoch, m.seen}
+		m.alarm = &former{m.identity, m.epoch, m.seen, m.clock.read()}
 		m.hurry()
 	}
 	m.signal()
 }
 
+// begin begins to tell something. It is false if another name is to be taken: what a hub takes in under the old one
+// must not go along as well.
+func (m *Meter) begin() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.why != "" {
+		return false
+	}
+	m.talks++
+	return true
+}
+
+// end ends what begin began.
+func (m *Meter) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.talks--; m.talks == 0 && m.why != "" {
+		m.signal()
+	}
+}
+
+// isDoomed tells whether another name is to be taken.
+func (m *Meter) isDoomed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.why != ""
+}
+
+// doom is why another name is to be taken, once what is on its way is answered, or never will be; empty: not now.
+func (m *Meter) doom() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.talks > 0 && since(m.clock.read(), m.whyAt) < exchangeTimeout.Milliseconds() {
+		return ""
+	}
+	return m.why
+}
+
 // renew takes another identity if the hub does not trust this one any more. What was consumed under the old one and
 // the hub does not have goes along.
 func (m *Meter) renew() {
-	m.mu.Lock()
-	why := m.why
-	m.why = ""
-	m.mu.Unlock()
+	why := m.doom()
 	if why == "" {
 		return
 	}
@@ -61,6 +101,7 @@ func (m *Meter) renew() {
 	m.gate.Lock()
 	defer m.gate.Unlock()
 	m.next = newBatch()
+	defer m.rename(err == nil)
 	if err != nil {
 		return
 	}
@@ -68,9 +109,15 @@ func (m *Meter) renew() {
 		a.inherit(led, accounts[a.key])
 	}
 	m.isSole.Store(true)
+}
+
+// rename lets the hub be told again, under another name if the vault has taken one.
+func (m *Meter) rename(isTaken bool) {
 	m.mu.Lock()
-	m.identity, m.toldAll = m.o.Vault.Identity(), 0
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	if m.why = ""; isTaken {
+		m.identity, m.toldAll = m.o.Vault.Identity(), 0
+	}
 }
 
 // inherit makes an account what it is under the new name.
@@ -78,7 +125,7 @@ func (a *account) inherit(led *ledger.Account, data []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.led, a.durable, a.chunk, a.kept, a.told = *led, data, &chunk{}, nil, 0
-	a.isMet, a.first = true, nil
+	a.isMet, a.isOpen, a.first = true, true, nil
 	a.version++
 	a.saved = a.version
 }
