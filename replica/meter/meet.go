@@ -113,11 +113,10 @@ func (a *account) concede() {
 	}
 }
 
-// A former is a name that was given up because another start has it, and what was known under it.
+// A former is a name that was given up because another start has it.
 type former struct {
 	Identity
-	epoch, seen uint64
-	at          int64 // unix milliseconds
+	at int64 // unix milliseconds
 }
 
 // behindFor is how long a hub may not have heard, in milliseconds, that another start has a name that was given up.
@@ -133,15 +132,15 @@ func (m *Meter) isAlarmed() bool {
 // have been a message that was late. It is tried until a hub answers.
 func (m *Meter) testify(ctx context.Context) error {
 	m.mu.Lock()
-	was := m.alarm
+	was, epoch, seen := m.alarm, m.epoch, m.seen
 	m.mu.Unlock()
 	if was == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	reply, err := m.o.Hub.Exchange(ctx, &wire.Lease{Holder: was.Holder, Key: public(was.Key), Epoch: was.epoch,
-		Seen: was.seen, Incarnation: was.Incarnation, Nonce: was.Nonce, Sent: m.clock.read()}, was.Key)
+	reply, err := m.o.Hub.Exchange(ctx, &wire.Lease{Holder: was.Holder, Key: public(was.Key), Epoch: epoch,
+		Seen: seen, Incarnation: was.Incarnation, Nonce: was.Nonce, Sent: m.clock.read()}, was.Key)
 	if err != nil || reply.Code == wire.CodeUnavailable ||
 		reply.Code == "" && since(m.clock.read(), was.at) < behindFor {
 		return nil

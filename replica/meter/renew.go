@@ -24,7 +24,7 @@ func (m *Meter) distrust(who ledger.HolderID, why string) {
 		m.why = why
 	}
 	if why == wire.CodeSuperseded {
-		m.alarm = &former{m.identity, m.epoch, m.seen, m.clock.read()}
+		m.alarm = &former{m.identity, m.clock.read()}
 		m.hurry()
 	}
 	m.signal()
