@@ -110,11 +110,11 @@ func (a *account) cutOff(span ledger.Span) int64 {
 func (m *Meter) depart(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
+	defer func() { _ = m.testify(ctx) }() // it has no error
 	m.leaving.Store(true)
 	m.rest(func(a *account) { a.drop() })
 	m.tellAll(ctx)
 	if !m.linked.Load() {
-		_ = m.testify(ctx) // it has no error
 		return
 	}
 	now, proven := m.clock.read(), m.clock.proven()
