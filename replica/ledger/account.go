@@ -113,6 +113,17 @@ func (a *Account) Used(s Span) int64 {
 	return sum
 }
 
+// Known is what of a period's consumption the hub is known to have.
+func (a *Account) Known(s Span) int64 {
+	sum := int64(0)
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Span.Start == s.Start {
+			sum += e.Known.Spent()
+		}
+	}
+	return sum
+}
+
 // valid tells whether an entry has rights that may be spent at a time.
 func (a *Account) valid(e *Entry, now int64) bool {
 	if !e.Source.backed() || now >= e.Span.End {

@@ -101,6 +101,9 @@ func (m *Meter) told(e replica.Entry) {
 	a := m.account(keyOf(customer, feature))
 	a.mu.Lock()
 	a.tell(t, m.clock.read())
+	if a.isGone(t, m.holder()) {
+		m.beckon(a) // the hub will say why
+	}
 	yields := t.Short && a.version > 0
 	a.mu.Unlock()
 	if yields {
