@@ -156,7 +156,7 @@ func (w *world) freed(b *Book, silent int) string {
 func (w *world) freedStanding(b *Book, award Award, silent int) string {
 	until, from, out := min(w.now+20*w.set.tick, b.Terms.Until), award.Span.End, int64(0)
 	for _, p := range b.Periods {
-		if p.Start < until {
+		if award.Span.Start <= p.Start && p.Start < until { // one from before, of another calendar, holds nothing up
 			from = max(from, p.End)
 		}
 	}
