@@ -199,7 +199,8 @@ func (w *world) rollback() string {
 	for k := range w.hubs {
 		w.hubs[k].fresh = false
 	}
-	if len(w.truth.past) > 0 || slices.ContainsFunc(w.folk, func(p person) bool { return accountOf(p.kept).Forgot >= 0 }) {
+	forgot := func(p person) bool { return max(accountOf(p.kept).Forgot, accountOf(p.mind).Forgot) >= 0 }
+	if len(w.truth.past) > 0 || slices.ContainsFunc(w.folk, forgot) {
 		w.truth.counted = false // what was forgotten since the backup was made is lost
 	}
 	return ""
