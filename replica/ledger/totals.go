@@ -77,21 +77,15 @@ func (b *Book) balance(g *Grant, p *Period) Balance {
 	return Balance{Grant: g.ID, From: g.From, Until: g.Until, Room: max(0, g.Amount-(b.grantLive(g)-live)), Here: spent}
 }
 
-// Has tells whether a holder's share is told apart. That of one who is not listened to any more is summed up with the
-// rest.
-func (t *Totals) Has(id HolderID) bool {
-	return slices.ContainsFunc(t.Shares, func(s Share) bool { return s.Holder == id })
-}
-
-// Others is what other holders than one used, and what they hold and have not told to be spent.
-func (t *Totals) Others(id HolderID) (used, out int64) {
-	used, out = t.Used, t.Out
+// Others is what other holders than one used, and what they hold and have not told to be spent. If the one's share is
+// not told apart it is in that: it has none, or it is not listened to any more and summed up with the rest.
+func (t *Totals) Others(id HolderID) (used, out int64, isApart bool) {
 	for i := range t.Shares {
 		if s := &t.Shares[i]; s.Holder == id {
-			used, out = used-s.Used, out-s.Out
+			return t.Used - s.Used, t.Out - s.Out, true
 		}
 	}
-	return used, out
+	return t.Used, t.Out, false
 }
 
 // A Usage is what became of one period, for people and bills.

@@ -17,10 +17,10 @@ func TestTotalsSayWhatOthersHaveAndHold(t *testing.T) {
 	y.Count(s, 2)
 	sc.ask(bob, &y, Ask{}, 6)
 	got := sc.b.Totals(7)
-	if used, out := got.Others(ann); used != 7 || out != 2 {
+	if used, out, _ := got.Others(ann); used != 7 || out != 2 {
 		t.Errorf("for ann: got %d used and %d out", used, out)
 	}
-	if used, out := got.Others(bob); used != 0 || out != 6 {
+	if used, out, _ := got.Others(bob); used != 0 || out != 6 {
 		t.Errorf("for bob: got %d used and %d out", used, out)
 	}
 	if want := []Balance{{"g", 0, Forever, 5, 1}}; !reflect.DeepEqual(got.Grants, want) {

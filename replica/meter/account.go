@@ -87,8 +87,8 @@ func (a *account) use(id ledger.HolderID, now int64) (u checker.Use) {
 	u.TotalsAge = max(0, now-t.At)
 	a.grants(&u, now)
 	if t.Span.Start == span.Start {
-		used, out := t.Others(id)
-		if a.isGone(t, id) {
+		used, out, isApart := t.Others(id)
+		if !isApart {
 			used -= min(used, a.led.Known(span))
 		}
 		u.Used, u.UnseenMax, u.Rolled = u.Used+used, out, t.Rolled
@@ -98,7 +98,8 @@ func (a *account) use(id ledger.HolderID, now int64) (u checker.Use) {
 
 // isGone tells whether totals do not list a holder of which the hub has something: it is not listened to any more.
 func (a *account) isGone(t *ledger.Totals, id ledger.HolderID) bool {
-	return !t.Has(id) && a.led.Known(t.Span) > 0
+	_, _, isApart := t.Others(id)
+	return !isApart && a.led.Known(t.Span) > 0
 }
 
 // grants adds what grants are worth: what is left of the active ones, and what this period spent of the others.

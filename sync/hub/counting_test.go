@@ -29,7 +29,7 @@ func TestRightsAreGrantedAndUseIsTold(t *testing.T) {
 	x.ask("acme", "calls", -1)
 	key := totalsKey("default", "acme", "calls")
 	got := waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Used == 25 })
-	if used, out := got.Others(y.id); used != 25 || out != 35 {
+	if used, out, _ := got.Others(y.id); used != 25 || out != 35 {
 		t.Errorf("others used %d and hold %d, want 25 and 35", used, out)
 	}
 	if a := x.ask("nobody", "calls", 1); a.Code != ledger.CodeUnknown {

@@ -160,7 +160,7 @@ func TestUseOfASoftLimitIsToldAsTheSumOfAllHolders(t *testing.T) {
 	count(y, 5)
 	got := waitTotals(t, totals, key, func(s *ledger.Totals) bool { return s.Used == 13 && s.Out == 0 })
 	for h, want := range map[*holder]int64{x: 5, y: 8, b.holder(bus): 13} {
-		if used, out := got.Others(h.id); used != want || out != 0 {
+		if used, out, _ := got.Others(h.id); used != want || out != 0 {
 			t.Errorf("others used %d and hold %d, want %d and nothing", used, out, want)
 		}
 	}

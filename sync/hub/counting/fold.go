@@ -197,7 +197,7 @@ func (t *task) tell(b *ledgerBook, totals *ledger.Totals) {
 		a, id := &p.job.answers[p.at], p.job.lease.Holder
 		own := *totals
 		own.Shares = nil
-		if _, out := totals.Others(id); out > 0 && p.wants() && a.Award.Span == totals.Span {
+		if _, out, _ := totals.Others(id); out > 0 && p.wants() && a.Award.Span == totals.Span {
 			t.short = true
 		}
 		if at := slices.IndexFunc(totals.Shares, func(s ledger.Share) bool { return s.Holder == id }); at >= 0 {
