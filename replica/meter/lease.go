@@ -337,7 +337,7 @@ func (m *Meter) unanswered(l *wire.Lease, items []item, reply *wire.LeaseReply, 
 		m.note(reply)
 	}
 	m.failing.Store(true)
-	if m.linked.Swap(false) {
+	if m.linked.Swap(false) && !distrusts(code) { // of that the operator is told when another name is taken
 		m.log.Warn("the hub does not answer; usage is kept and rights that are held are spent", "error", err, "code", code)
 	}
 	m.unheard(items)

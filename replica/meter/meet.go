@@ -86,14 +86,7 @@ func (a *account) compare(it *item, ans *wire.LeaseAnswer, now int64) (code stri
 // meetRest has the hub say what it has of the accounts of which it was not asked since the start, before their name is
 // given up: of the rest, what the vault did not hear of being told would go along.
 func (m *Meter) meetRest(ctx context.Context, timeout time.Duration) {
-	var rest []*account
-	m.each(func(a *account) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if !a.isMet && a.first != nil {
-			rest = append(rest, a)
-		}
-	})
+	rest := m.those(func(a *account) bool { return !a.isMet && a.first != nil })
 	for items := range m.portions(rest) {
 		if m.exchange(ctx, items, timeout); !m.linked.Load() {
 			return

@@ -213,6 +213,18 @@ func (m *Meter) each(f func(*account)) {
 	}
 }
 
+// those are the accounts of which something is true; they are locked while they are asked.
+func (m *Meter) those(is func(*account) bool) (all []*account) {
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if is(a) {
+			all = append(all, a)
+		}
+	})
+	return all
+}
+
 // Run writes and reports until ctx ends, gives back the rights that it holds, and reports once more.
 func (m *Meter) Run(ctx context.Context) error {
 	group := errgroup.Group{}

@@ -144,14 +144,7 @@ func (m *Meter) tellAll(ctx context.Context) {
 	if m.o.Hub == nil {
 		return
 	}
-	var all []*account
-	m.each(func(a *account) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.saved > a.told {
-			all = append(all, a)
-		}
-	})
+	all := m.those(func(a *account) bool { return a.saved > a.told })
 	for items := range m.portions(all) {
 		_ = m.talk(ctx, items, leaveTimeout)
 	}
