@@ -201,10 +201,15 @@ func (c *call) document(rev uint64, v any) error {
 
 // wrote answers a write.
 func (c *call) wrote(rev uint64) error {
-	c.w.Header().Set("ETag", etag(rev))
-	return c.answer(struct {
+	return c.wroteAs(rev, struct {
 		Revision uint64 `json:"revision"`
 	}{rev})
+}
+
+// wroteAs answers a write with more than its revision.
+func (c *call) wroteAs(rev uint64, v any) error {
+	c.w.Header().Set("ETag", etag(rev))
+	return c.answer(v)
 }
 
 // wroteOne answers a write of something that has an id.

@@ -167,8 +167,7 @@ func (h *Hub) changeToken(c *call, id string, decide func(old *token) (*token, e
 }
 
 func (c *call) wroteToken(id string, rev uint64, secret string) error {
-	c.w.Header().Set("ETag", etag(rev))
-	return c.answer(struct {
+	return c.wroteAs(rev, struct {
 		Revision uint64 `json:"revision"`
 		ID       string `json:"id"`
 		Token    string `json:"token,omitempty"`

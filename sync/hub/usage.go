@@ -241,8 +241,7 @@ func (h *Hub) accept(c *call) error {
 	if !w.again {
 		h.log.Warn("holders are not waited for any more that may hold rights", "epoch", epoch, "by", c.who.ID)
 	}
-	c.w.Header().Set("ETag", etag(w.rev))
-	return c.answer(struct {
+	return c.wroteAs(w.rev, struct {
 		Revision uint64 `json:"revision"`
 		Epoch    uint64 `json:"epoch"`
 	}{w.rev, epoch})
@@ -313,8 +312,7 @@ func (h *Hub) fence(c *call) error {
 	if !w.again {
 		h.log.Warn("a holder was declared lost", "holder", c.name("holder"), "trust", f.How, "books", books, "by", c.who.ID)
 	}
-	c.w.Header().Set("ETag", etag(w.rev))
-	return c.answer(struct {
+	return c.wroteAs(w.rev, struct {
 		Revision uint64 `json:"revision"`
 		Holder   string `json:"holder"`
 		Trust    string `json:"trust"`

@@ -182,8 +182,7 @@ func (w *webhookAsk) key(next *outbox.Webhook, now time.Time) (made string) {
 }
 
 func (c *call) wroteWebhook(id string, rev uint64, secret string) error {
-	c.w.Header().Set("ETag", etag(rev))
-	return c.answer(struct {
+	return c.wroteAs(rev, struct {
 		Revision uint64 `json:"revision"`
 		ID       string `json:"id"`
 		Secret   string `json:"secret,omitempty"`

@@ -194,20 +194,16 @@ func (c *Counter) Retire(ctx context.Context, before []ledger.HolderID) ([]ledge
 
 // silent are the holders that have been silent since a time, and hold nothing that could be spent.
 func (c *Counter) silent(since int64) ([]ledger.HolderID, error) {
-	silent := map[ledger.HolderID]bool{}
+	silent := map[ledger.HolderID]string{}
 	for _, m := range c.fleet.all() {
 		if !m.doc.gone() && max(m.heard, m.doc.Seen) < since {
-			silent[m.doc.ID] = true
+			silent[m.doc.ID] = Retired
 		}
 	}
 	if len(silent) == 0 {
 		return nil, nil
 	}
-	err := c.shelf.each(replica.KindLedger+"/", func(t title) error {
-		b, err := ledger.DecodeBook([]byte(t.value))
-		if err != nil {
-			return err
-		}
+	err := c.eachWith(silent, func(_ string, b *ledger.Book) error {
 		for id := range silent {
 			if h := b.Holder(id); h != nil && !b.Retire(id, since) {
 				delete(silent, id)
