@@ -121,11 +121,15 @@ func (c *caller) review() {
 		if told.Consumed == 0 {
 			continue
 		}
-		again := c.insist(told)
-		if !again.Replayed || again.Consumed != told.Consumed || again.Resets != told.Resets {
+		if again := c.insist(told); !again.repeats(told) {
 			c.t.Errorf("told %+v, and asked again %+v", told, again)
 		}
 	}
+}
+
+// repeats tells whether an answer is what was told before.
+func (a answer) repeats(told answer) bool {
+	return a.Replayed && a.Consumed == told.Consumed && a.Resets == told.Resets
 }
 
 // agree waits until the hub has what callers were told of in each period, no more and no less.
@@ -168,7 +172,7 @@ func (w *workshop) besides(t *testing.T, urls []string, revision string) (out []
 		args := anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, fmt.Sprint("sidecar", i)))
 		r := &runner{start: func() *process { return w.run(t, args...) }}
 		r.begin("check")
-		w.must(t, 0, "explain", "acme", "ai-credits", "min_revision="+revision, "wait_ms=20000", r.flag())
+		w.follows(t, *r.at.Load(), "acme", revision)
 		out = append(out, r)
 	}
 	return out

@@ -197,7 +197,7 @@ func (c *campaign) build() {
 		args := anywhere("sidecar", "--nats", urls, "--data", filepath.Join(c.dir, fmt.Sprint("chaos", i)))
 		s.links, s.start = links, func() *process { return c.run(c.T, args...) }
 		s.begin("check")
-		c.must(c.T, 0, "explain", "acme", "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar", *s.at.Load())
+		c.follows(c.T, *s.at.Load(), "acme", revision)
 		c.beside = append(c.beside, s)
 	}
 }

@@ -31,10 +31,9 @@ func (c *campaign) logOf(at, of int) string {
 	return filepath.Join(c.dir, fmt.Sprintf("told-%d-%d.ndjson", at, of))
 }
 
-// ask is a request, the same one for the same number.
-func (c *campaign) ask(at, of int, a answer) []byte {
-	return fmt.Appendf(nil, `{"customer":"acme","feature":%q,"quantity":%d,"idempotency_key":"%d-%d-%d"}`,
-		c.loads[of].feature, a.Quantity, at, of, a.N)
+// caller asks for one of the features at one of the sidecars.
+func (c *campaign) caller(at, of int) *caller {
+	return &caller{t: c.T, name: fmt.Sprintf("%d-%d", at, of), feature: c.loads[of].feature, beside: &c.beside[at].runner}
 }
 
 // spend consumes at one sidecar until told to stop, and writes every answer down. What is not answered is asked again
@@ -48,15 +47,14 @@ func (c *campaign) spend(at, of int) {
 	defer file.Close()
 	log := bufio.NewWriter(file)
 	defer log.Flush()
+	one := c.caller(at, of)
 	for n := 0; ; n++ {
 		select {
 		case <-c.stop:
 			return
 		default:
 		}
-		asked := answer{N: n, Quantity: int64(n%3 + 1)}
-		got := c.insist(&c.beside[at].runner, c.ask(at, of, asked))
-		got.N, got.Quantity = asked.N, asked.Quantity
+		got := one.insist(answer{N: n, Quantity: int64(n%3 + 1)})
 		if err := json.NewEncoder(log).Encode(got); err != nil {
 			c.Error(err)
 		}
@@ -64,17 +62,6 @@ func (c *campaign) spend(at, of int) {
 		if got.Consumed == 0 {
 			<-time.After(5 * time.Millisecond) // there is no sense in being denied all the time
 		}
-	}
-}
-
-// insist asks until there is an answer.
-func (c *campaign) insist(r *runner, body []byte) answer {
-	for {
-		a, err := consumeOnce(*r.at.Load(), body)
-		if err == nil {
-			return a
-		}
-		<-time.After(20 * time.Millisecond)
 	}
 }
 
@@ -150,7 +137,7 @@ func (c *campaign) review(at, of int, periods map[string]int64) {
 		c.Fatal(err)
 	}
 	defer file.Close()
-	consumed := 0
+	consumed, one := 0, c.caller(at, of)
 	for lines := json.NewDecoder(file); ; {
 		var told answer
 		if err := lines.Decode(&told); err == io.EOF {
@@ -165,8 +152,7 @@ func (c *campaign) review(at, of int, periods map[string]int64) {
 		if consumed++; consumed%every != 0 {
 			continue
 		}
-		again := c.insist(&c.beside[at].runner, c.ask(at, of, told))
-		if !again.Replayed || again.Consumed != told.Consumed || again.Resets != told.Resets {
+		if again := one.insist(told); !again.repeats(told) {
 			c.Errorf("%s: told %+v, and asked again %+v", c.loads[of].feature, told, again)
 		}
 	}

@@ -58,8 +58,7 @@ func (c *copies) at() string { return "--hub=" + c.hub.ready["hub"] }
 func (c *copies) beside(t *testing.T, name string) *process {
 	t.Helper()
 	p := c.run(t, anywhere("sidecar", "--nats", c.nats, "--data", filepath.Join(c.dir, name))...)
-	c.must(t, 0, "explain", c.customer, "ai-credits", "min_revision="+c.revision, "wait_ms=20000", "--sidecar",
-		p.ready["check"])
+	c.follows(t, p.ready["check"], c.customer, c.revision)
 	return p
 }
 

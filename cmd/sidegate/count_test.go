@@ -150,8 +150,7 @@ func nobodyIsDeniedInVain(t *testing.T, w *workshop) {
 	revision, used := w.limited(t, "idle", limit, "--hub="+hub.ready["hub"]), 0
 	for i, until := range []int{limit * 30 / 100, limit * 60 / 100, limit * 95 / 100} {
 		p := w.run(t, anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, fmt.Sprint("vain", i)))...)
-		w.must(t, 0, "explain", "idle", "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar",
-			p.ready["check"])
+		w.follows(t, p.ready["check"], "idle", revision)
 		for ; used < until; used++ {
 			got := post(t, p.ready["check"]+"/v1/consume", `{"customer":"idle","feature":"ai-credits"}`)
 			if got["allowed"] != true {
@@ -187,8 +186,7 @@ func (s *spender) beside(t *testing.T, args []string) {
 		return p
 	}
 	p := begin()
-	s.must(t, 0, "explain", "acme", "ai-credits", "min_revision="+s.revision, "wait_ms=20000", "--sidecar",
-		*address.Load())
+	s.follows(t, *address.Load(), "acme", s.revision)
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() { s.spend(func() string { return *address.Load() }) })

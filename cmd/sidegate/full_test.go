@@ -10,18 +10,7 @@ import (
 
 // survivesAFullDisk fills the disk under a hub's own NATS, and makes room again.
 func survivesAFullDisk(t *testing.T, w *workshop) {
-	disk := filepath.Join(w.dir, "disk")
-	if err := os.Mkdir(disk, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=100m"); err != nil {
-		t.Skipf("a small disk cannot be mounted here (it takes root): %v", err)
-	}
-	defer func() {
-		if err := syscall.Unmount(disk, 0); err != nil {
-			t.Error(err)
-		}
-	}()
+	disk := smallDisk(t, w, "100")
 	data := filepath.Join(disk, "hub")
 	hub := w.run(t, anywhere("hub", "--embed-nats", "--data", data)...)
 	at := "--hub=" + hub.ready["hub"]

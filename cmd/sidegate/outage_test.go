@@ -43,7 +43,7 @@ func (o *outage) customer(t *testing.T, id string) {
 	revision := o.must(t, 0, "subscription", "put", id, "main", "plan=team",
 		`overrides={"ai-credits":{"limit":1000,"per":"year"}}`, o.at).revision()
 	for _, p := range o.beside {
-		o.must(t, 0, "explain", id, "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar", p.ready["check"])
+		o.follows(t, p.ready["check"], id, revision)
 	}
 }
 

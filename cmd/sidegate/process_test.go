@@ -240,6 +240,12 @@ func (w *workshop) must(t *testing.T, code int, args ...string) outcome {
 	return o
 }
 
+// follows waits until the sidecar at an address knows a customer at a revision.
+func (w *workshop) follows(t *testing.T, check, customer, revision string) {
+	t.Helper()
+	w.must(t, 0, "explain", customer, "ai-credits", "min_revision="+revision, "wait_ms=20000", "--sidecar="+check)
+}
+
 // fetch asks for a document.
 func fetch(t *testing.T, url, token string) map[string]any {
 	t.Helper()

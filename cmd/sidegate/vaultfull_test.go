@@ -20,7 +20,7 @@ func smallDisk(t *testing.T, w *workshop, size string) (dir string) {
 		t.Skipf("a small disk cannot be mounted here (it takes root): %v", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+		if err := syscall.Unmount(dir, 0); err != nil {
 			t.Error(err)
 		}
 	})
