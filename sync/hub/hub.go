@@ -178,33 +178,39 @@ func (h *Hub) Run(ctx context.Context) error {
 
 // listen answers holders, once documents and books are known.
 func (h *Hub) listen(ctx context.Context) error {
-	for _, known := range []<-chan struct{}{h.ready, h.counter.Ready()} {
-		select {
-		case <-known:
-		case <-ctx.Done():
-			return nil
-		}
+	select {
+	case <-h.ready:
+		return h.opts.Bus.Answer(ctx, wire.LeaseSubject, h.counter.Handle)
+	case <-ctx.Done():
+		return nil
 	}
-	return h.opts.Bus.Answer(ctx, wire.LeaseSubject, h.counter.Handle)
 }
 
-// start becomes ready when both logs are known and somebody can log in.
+// start becomes ready when documents and books are known and somebody can log in.
 func (h *Hub) start(ctx context.Context) error {
 	for {
 		err := h.begin(ctx)
 		if err == nil {
 			_, err = h.fresh(ctx)
 		}
-		switch {
-		case err == nil:
-			close(h.ready)
-			return nil
-		case ctx.Err() != nil:
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
 			return nil
 		}
 		h.log.Warn("waiting for the log", "error", err)
 		pause(ctx, time.Second)
 	}
+	if h.counter != nil {
+		select {
+		case <-h.counter.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	close(h.ready)
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -3,12 +3,15 @@ package hub_test
 import (
 	"context"
 	"iter"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/sync/hub"
+	"github.com/sidegate/sidegate/sync/hub/counting"
 	"github.com/sidegate/sidegate/sync/stream"
 )
 
@@ -98,4 +101,40 @@ func vantages(t *testing.T) (a, b *vantage) {
 	b.clock = a.clock
 	a.stock()
 	return a, b
+}
+
+// TestAHubIsReadyOnceItCanCount because whoever hears that it is ready asks about usage and the fleet next.
+func TestAHubIsReadyOnceItCanCount(t *testing.T) {
+	books, held := &seam{Log: replica.NewMemory()}, make(chan struct{})
+	books.beforePut(func(puts []replica.Put) error {
+		if puts[0].Key == counting.EpochKey {
+			<-held
+		}
+		return nil
+	})
+	h, err := hub.New(hub.Options{Docs: replica.NewMemory(), Books: books, Bus: &wires{}, Now: noon, FirstToken: admin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- h.Run(ctx) }()
+	select {
+	case <-h.Ready():
+		t.Error("ready before it knows the epoch of the books")
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(held)
+	<-h.Ready()
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/v1/fleet", nil)
+	r.Header.Set("Authorization", "Bearer "+admin)
+	h.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Errorf("got %d %s, want the fleet as soon as it is ready", w.Code, w.Body)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
