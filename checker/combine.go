@@ -51,18 +51,6 @@ func (t *tally) combineLimits(v *verdict) limits {
 			l.anchor, l.anchored, first = p.startsAt, own.Anchored, false
 		}
 	}
-	if t.held.Feature.Type != Metered {
-		return l
-	}
-	if t.held.Use.GrantActive {
-		v.d.Grants = max(0, t.held.Use.GrantLeft)
-	}
-	v.d.Grants = satAdd(v.d.Grants, max(0, t.held.Use.Rolled))
-	_, v.d.ResetsAt = PeriodEnd(l.longest, l.anchored, l.anchor, t.now)
-	if at := t.held.Use.ResetsAt; at != 0 {
-		v.d.ResetsAt = at
-	}
-	t.overrun(v, l)
 	return l
 }
 
@@ -80,12 +68,20 @@ func (l *limits) take(a *Allowance) {
 	l.soft = l.soft || a.Soft
 }
 
-// overrun is step 8.
-func (t *tally) overrun(v *verdict, l limits) {
-	if v.d.Unlimited {
+// overrun adds grants and what was left of the period before, and is step 8.
+func (t *tally) overrun(v *verdict, l *limits) {
+	d, use := v.d, &t.held.Use
+	if use.GrantActive {
+		d.Grants = max(0, use.GrantLeft)
+	}
+	d.Grants = satAdd(d.Grants, max(0, use.Rolled))
+	if d.ResetsAt = use.ResetsAt; d.ResetsAt == 0 {
+		_, d.ResetsAt = PeriodEnd(l.longest, l.anchored, l.anchor, t.now)
+	}
+	if d.Unlimited {
 		return
 	}
-	room := satAdd(v.d.Limit, v.d.Grants)
+	room := satAdd(d.Limit, d.Grants)
 	switch {
 	case t.fits(room):
 	case t.fits(satAdd(room, l.overdraft)):

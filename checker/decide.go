@@ -24,6 +24,7 @@ type tally struct {
 	plain   bool             // a counted one is plainly live
 	grace   bool             // a counted one is in grace
 	lasting bool             // a counted one is not a trial
+	state   Reason           // what speaks where no mentioning subscription is live; Undecided: one is
 	lead    leader
 }
 
@@ -52,34 +53,39 @@ func Decide(h *Held, ask *Ask, now int64) (d Decision) {
 
 // decide is steps 1 to 10 for a customer and a feature that there are.
 func (t *tally) decide(d *Decision) {
+	if why := t.gather(d.Type); why != Undecided {
+		deny(d, why)
+		return
+	}
+	v := verdict{d: d}
+	t.combine(&v)
+	t.conclude(&v)
+}
+
+// gather finds which subscriptions count, or why it is denied whatever they say.
+func (t *tally) gather(kind Type) (denial Reason) {
 	_, _, revoked, subs := t.held.Record.header()
 	if revoked {
-		deny(d, Revoked)
-		return
+		return Revoked
 	}
 	subs.uvarint()
 	t.beyond = subs
 	t.fill()
-	if t.count == 0 && !(t.held.Use.GrantActive && d.Type == Metered) {
-		deny(d, NotEntitled)
-		return
+	if t.count == 0 && !(t.held.Use.GrantActive && kind == Metered) {
+		return NotEntitled
 	}
 	t.sift()
-	state := t.denyingState()
-	if state != Undecided {
-		t.nameState(state)
+	if t.state = t.denyingState(); t.state != Undecided {
+		t.nameState()
 		if !t.held.Feature.Advisory {
-			deny(d, state)
-			return
+			return t.state
 		}
 		t.pretend = true
 		t.lead = leader{}
 		t.sift()
 	}
 	t.settle()
-	v := verdict{d: d}
-	t.combine(&v)
-	t.conclude(&v, state)
+	return Undecided
 }
 
 // A verdict is what values, seats or limits say.
@@ -91,9 +97,9 @@ type verdict struct {
 }
 
 // conclude is steps 9 and 10: what the verdict becomes under advice, age and the states of subscriptions.
-func (t *tally) conclude(v *verdict, state Reason) {
+func (t *tally) conclude(v *verdict) {
 	d, f := v.d, t.held.Feature
-	would := state
+	would := t.state
 	if would == Undecided {
 		would = v.reason
 	}
@@ -120,7 +126,7 @@ func (t *tally) conclude(v *verdict, state Reason) {
 	default:
 		d.Reason = Granted
 	}
-	if state == Undecided {
+	if t.state == Undecided {
 		d.ExpiresAt = t.expiry()
 	}
 }
@@ -269,12 +275,12 @@ func (t *tally) denyingState() Reason {
 	return Undecided
 }
 
-// nameState makes the first subscription that shows a state the leader.
-func (t *tally) nameState(state Reason) {
+// nameState makes the first subscription that shows the state that speaks the leader.
+func (t *tally) nameState() {
 	t.lead = leader{}
 	var w walk
 	for p := t.each(&w); p != nil; p = t.each(&w) {
-		if p.state == state {
+		if p.state == t.state {
 			t.lead.offer(p)
 		}
 	}
@@ -288,7 +294,8 @@ func (t *tally) combine(v *verdict) {
 	case Config:
 		t.combineValues(v)
 	case Metered:
-		t.combineLimits(v)
+		l := t.combineLimits(v)
+		t.overrun(v, &l)
 	default:
 		t.combineLimits(v)
 		t.seat(v)

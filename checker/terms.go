@@ -19,21 +19,39 @@ type Terms struct {
 // Counted answers the terms at now. It is false where Decide denies whatever the quantity: nothing is counted against a
 // customer that does not hold the feature.
 func Counted(h *Held, ask *Ask, now int64) (Terms, bool) {
-	if h.Record == nil || h.Feature == nil || h.Feature.Type != Metered {
+	c := CountOf(h, ask, now)
+	out, ok := c.Terms()
+	if ok {
+		out.Until = c.t.nextChange()
+	}
+	return out, ok
+}
+
+// A Count is Decide for those who count, in two steps: what is used is known only once it is known in which period, and
+// that is among the terms.
+type Count struct {
+	t        tally
+	d        Decision
+	l        limits
+	advisory bool
+}
+
+// CountOf begins a count at now (unix milliseconds). What it is given must stay as it is, but for the use.
+func CountOf(h *Held, ask *Ask, now int64) Count { return Count{t: tally{held: h, ask: ask, now: now}} }
+
+// Terms is the first step: what Counted answers, without Until. It is false where nothing is counted: ask Decide why.
+func (c *Count) Terms() (Terms, bool) {
+	t, h := &c.t, c.t.held
+	c.d.Type = Metered
+	if h.Record == nil || h.Feature == nil || h.Feature.Type != Metered || t.gather(Metered) != Undecided {
 		return Terms{}, false
 	}
-	var d Decision
-	d.Type = Metered
-	t := tally{held: h, ask: ask, now: now}
-	t.decide(&d)
-	if !d.Allowed && d.Reason != LimitReached && d.Reason != Stale {
-		return Terms{}, false
-	}
-	v := verdict{d: &Decision{Type: Metered}}
+	v := verdict{d: &c.d}
 	l := t.combineLimits(&v)
-	out := Terms{Limit: v.d.Limit, Overdraft: l.overdraft, Unlimited: v.d.Unlimited, Per: l.longest,
+	c.l, c.advisory = l, v.advisory
+	out := Terms{Limit: c.d.Limit, Overdraft: l.overdraft, Unlimited: c.d.Unlimited, Per: l.longest,
 		Anchored: l.anchored,
-		Soft:     l.soft || v.d.Unlimited || v.advisory || h.Feature.Advisory}
+		Soft:     l.soft || c.d.Unlimited || v.advisory || h.Feature.Advisory}
 	if out.Anchored {
 		out.Anchor = l.anchor
 	}
@@ -41,8 +59,20 @@ func Counted(h *Held, ask *Ask, now int64) (Terms, bool) {
 		out.Per = Never
 	}
 	t.nuances(&out, l.longest)
-	out.Until = t.nextChange()
 	return out, true
+}
+
+// Decide is the second step, with Held.Use as it is now: what the function of that name answers.
+func (c *Count) Decide() Decision {
+	t, v := &c.t, verdict{d: &c.d, advisory: c.advisory}
+	if !t.lead.set && !t.held.Use.GrantActive { // the only grant has ended since
+		deny(v.d, NotEntitled)
+	} else {
+		t.overrun(&v, &c.l)
+		t.conclude(&v)
+	}
+	t.finish(v.d)
+	return c.d
 }
 
 // nuances are what only those want to know who count.

@@ -191,6 +191,9 @@ func TestOracleAndDecideGiveTheSameAnswers(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("SIDEGATE_ORACLE_SEED=%d\n%v\nDecide %+v\noracle %+v", seed, c, got, want)
 		}
+		if d, counted := c.counted(); counted && !reflect.DeepEqual(d, decision) || !counted && metered(&decision) {
+			t.Fatalf("SIDEGATE_ORACLE_SEED=%d\n%v\nDecide %+v\nCount  %+v %v", seed, c, decision, d, counted)
+		}
 		if c.number%16 > 0 {
 			return // explaining is slow
 		}
@@ -206,6 +209,21 @@ func TestOracleAndDecideGiveTheSameAnswers(t *testing.T) {
 		}
 	}
 }
+
+// counted decides in the two steps of those who count: what is used, and that a grant is over, is known at the second.
+func (c *trial) counted() (d checker.Decision, counted bool) {
+	held := c.held
+	held.Use = checker.Use{GrantActive: true, DeviceActive: held.Use.DeviceActive}
+	count := checker.CountOf(&held, &c.ask, c.q.Now.UnixMilli())
+	if _, ok := count.Terms(); !ok {
+		return d, false
+	}
+	held.Use = c.held.Use
+	return count.Decide(), true
+}
+
+// metered tells whether something allowed is counted.
+func metered(d *checker.Decision) bool { return d.Allowed && d.Type == checker.Metered }
 
 // outside tells whether a reason is one that Decide cannot give: rights and devices are given out elsewhere.
 func outside(reason checker.Reason) bool {

@@ -39,9 +39,11 @@ func NewAccount() Account { return Account{Forgot: -1} }
 // Span is the period at a time, by the hub's calendar, or by a rule that the caller found in the documents as long as
 // the hub has told none. The caller's time never goes back.
 func (a *Account) Span(r Rule, now int64) Span {
-	s := r.at(now)
+	var s Span
 	if len(a.Calendar) > 0 {
 		s = a.Calendar.At(now)
+	} else {
+		s = r.at(now)
 	}
 	s.Start = max(s.Start, a.Forgot+1) // another calendar's period must not be one that is not reported any more
 	return s
@@ -50,14 +52,14 @@ func (a *Account) Span(r Rule, now int64) Span {
 // Open begins a period with the rights that stand for it. It does nothing if the period has begun, or was forgotten: by
 // a clock that was set back, what is left of a forgotten period is none of its own.
 func (a *Account) Open(s Span) {
-	if s.Start <= a.Forgot || len(a.Calendar) > 0 && a.Calendar.At(s.Start).Start <= a.Forgot {
-		return
-	}
 	for i := range a.Entries {
 		// A period that overlaps another one is of another calendar: what stands is not spent in both.
 		if e := &a.Entries[i]; e.Source.backed() && e.Span.Start < s.End && s.Start < e.Span.End {
 			return
 		}
+	}
+	if s.Start <= a.Forgot || len(a.Calendar) > 0 && a.Calendar.At(s.Start).Start <= a.Forgot {
+		return
 	}
 	if n := a.Standing.of(s.Start); n > 0 {
 		a.entry(s, Source{}).Granted = n

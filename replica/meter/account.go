@@ -66,9 +66,8 @@ func (a *account) untouched() bool {
 	return a.version == 0
 }
 
-// use is what a decision has to know, for the period that an account is in.
-func (a *account) use(id ledger.HolderID, now int64) (u checker.Use) {
-	span := a.span(now)
+// use is what a decision has to know of the period that it is made in.
+func (a *account) use(id ledger.HolderID, span ledger.Span, now int64) (u checker.Use) {
 	u.HeldRights = a.led.Free(span, now)
 	u.Used = a.led.Used(span)
 	if a.chunk.span.Start == span.Start {

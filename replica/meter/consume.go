@@ -53,12 +53,12 @@ func (m *Meter) Consume(ctx context.Context, r *Request) (Result, error) {
 
 // consume asks for rights as long as the caller's patience lasts.
 func (m *Meter) consume(ctx context.Context, r *Request, p *promise) (Result, error) {
-	terms, counted := m.terms(r)
-	if !counted {
-		return Result{Decision: checker.Decide(r.Held, r.Ask, m.clock.read())}, nil
-	}
-	a := m.account(keyOf(r.Customer, r.Feature))
-	t := try{m: m, a: a, r: r, p: p, terms: terms}
+	t := try{m: m, r: r, p: p}
+	return t.all(ctx)
+}
+
+// all tries once, and again as long as rights are missing that may come.
+func (t *try) all(ctx context.Context) (Result, error) {
 	res, err := t.run()
 	if err != nil || !t.short {
 		return res, err
@@ -66,15 +66,18 @@ func (m *Meter) consume(ctx context.Context, r *Request, p *promise) (Result, er
 	return t.insist(ctx, res)
 }
 
-// terms are what is counted against. Who holds nothing else may still have a grant, of which the record knows nothing.
-func (m *Meter) terms(r *Request) (checker.Terms, bool) {
-	now := m.clock.read()
-	terms, ok := checker.Counted(r.Held, r.Ask, now)
-	if !ok {
-		m.Use([]byte(r.Customer), []byte(r.Feature), nil, &r.Held.Use)
-		terms, ok = checker.Counted(r.Held, r.Ask, now)
+// begin finds what is counted against; false: nothing is. Who holds nothing else may still have a grant, of which the
+// record knows nothing.
+func (t *try) begin() (ok bool) {
+	r, now := t.r, t.m.clock.read()
+	t.count = checker.CountOf(r.Held, r.Ask, now)
+	if t.terms, ok = t.count.Terms(); ok {
+		return true
 	}
-	return terms, ok
+	t.m.Use([]byte(r.Customer), []byte(r.Feature), nil, &r.Held.Use)
+	t.count = checker.CountOf(r.Held, r.Ask, now)
+	t.terms, ok = t.count.Terms()
+	return ok
 }
 
 // insist tries again whenever the hub has answered, until the caller's patience is over.
@@ -130,6 +133,7 @@ type try struct {
 	a        *account
 	r        *Request
 	p        *promise
+	count    checker.Count
 	terms    checker.Terms
 	hold     *ledger.Reservation // units are set aside, not consumed; nil: they are consumed
 	in       *batch              // what has to be written before the caller is told; nil: nothing was consumed
@@ -142,6 +146,12 @@ type try struct {
 // run decides and consumes, and waits until it is written down.
 func (t *try) run() (Result, error) {
 	t.in, t.short = nil, false
+	if !t.begin() {
+		return Result{Decision: checker.Decide(t.r.Held, t.r.Ask, t.m.clock.read())}, nil
+	}
+	if t.a == nil {
+		t.a = t.m.account(keyOf(t.r.Customer, t.r.Feature))
+	}
 	res, err := t.locked()
 	if err == nil && t.in != nil {
 		err = t.in.wait()
@@ -165,8 +175,8 @@ func (t *try) locked() (Result, error) {
 		a.drop()
 	}
 	id := t.m.holder()
-	t.r.Held.Use = a.use(id, now)
-	d := checker.Decide(t.r.Held, t.r.Ask, now)
+	t.r.Held.Use = a.use(id, span, now)
+	d := t.count.Decide()
 	res := Result{Decision: d}
 	q := max(0, t.r.Ask.Quantity)
 	if !d.Allowed {

@@ -82,7 +82,7 @@ func (r *recording) count() error {
 func (a *account) fact(f *Fact, id ledger.HolderID, now int64) {
 	terms, ok := checker.Counted(f.Held, &checker.Ask{Anywhere: true}, now)
 	if !ok { // who holds nothing else may still have a grant
-		f.Held.Use = a.use(id, now)
+		f.Held.Use = a.use(id, a.span(now), now)
 		terms, ok = checker.Counted(f.Held, &checker.Ask{Anywhere: true}, now)
 	}
 	if ok {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/replica/ledger"
 )
 
@@ -34,21 +33,13 @@ type Reserved struct {
 
 // Reserve decides as Consume does and sets units aside for a while. A denied one has no ID.
 func (m *Meter) Reserve(ctx context.Context, r *Request, ttl time.Duration) (Result, Reserved, error) {
-	terms, ok := m.terms(r)
-	if !ok {
-		return Result{Decision: checker.Decide(r.Held, r.Ask, m.clock.read())}, Reserved{}, nil
-	}
 	hold := &ledger.Reservation{ID: rand.Text(), Expires: m.clock.read() + ttl.Milliseconds()}
-	a := m.account(keyOf(r.Customer, r.Feature))
-	t := try{m: m, a: a, r: r, terms: terms, hold: hold}
-	res, err := t.run()
-	if err == nil && t.short {
-		res, err = t.insist(ctx, res)
-	}
+	t := try{m: m, r: r, hold: hold}
+	res, err := t.all(ctx)
 	if err != nil || res.Consumed == 0 {
 		return res, Reserved{}, err
 	}
-	return res, Reserved{m.address(hold.ID, a), hold.Expires}, nil
+	return res, Reserved{m.address(hold.ID, t.a), hold.Expires}, nil
 }
 
 // address is what the outside calls a reservation: the holder that made it, its own ID, and the account that it is in.

@@ -18,7 +18,7 @@ func (m *Meter) Use(customer, feature, room []byte, u *checker.Use) {
 	id, now := m.holder(), m.clock.read()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	*u = a.use(id, now)
+	*u = a.use(id, a.span(now), now)
 }
 
 // A Status is how the meter stands.
