@@ -70,15 +70,30 @@ func DecodeAward(data []byte) (*Award, error) { return read(data, awardVersion, 
 // A codec walks through a value once, writing it to b or reading it from b. So what is read is what was written.
 type codec struct {
 	b       []byte
+	at      int // how much of b was read or written
 	version byte
 	reading bool
 	bad     bool
 }
 
 func write[T any](dst []byte, version byte, v *T, walk func(*codec, *T)) []byte {
-	c := codec{b: append(dst, version), version: version}
+	c := codec{b: dst[:cap(dst)], at: len(dst), version: version}
+	c.append(version)
 	walk(&c, v)
-	return c.b
+	return c.b[:c.at]
+}
+
+// grow makes room to write n bytes. What there is of it is used up first, so that b rarely becomes another slice.
+func (c *codec) grow(n int) {
+	if len(c.b)-c.at < n {
+		c.b = slices.Grow(c.b[:c.at], n)
+		c.b = c.b[:cap(c.b)]
+	}
+}
+
+func (c *codec) append(v ...byte) {
+	c.grow(len(v))
+	c.at += copy(c.b[c.at:], v)
 }
 
 func read[T any](data []byte, version byte, walk func(*codec, *T)) (*T, error) {
@@ -88,25 +103,38 @@ func read[T any](data []byte, version byte, walk func(*codec, *T)) (*T, error) {
 	case data[0] > version:
 		return nil, fmt.Errorf("%w: version %d, this program reads up to %d", ErrNewer, data[0], version)
 	}
-	c, v := codec{b: data[1:], version: data[0], reading: true}, new(T)
+	c, v := codec{b: data, at: 1, version: data[0], reading: true}, new(T)
 	walk(&c, v)
-	if c.bad || len(c.b) != 0 {
+	if c.bad || c.at != len(data) {
 		return nil, ErrDamaged
 	}
 	return v, nil
 }
 
+// left is what was not read yet.
+func (c *codec) left() []byte { return c.b[c.at:] }
+
+// spoil says that the bytes are damaged; from then on there are none left.
+func (c *codec) spoil() { c.bad, c.at = true, len(c.b) }
+
 func (c *codec) uint(v *uint64) {
 	if !c.reading {
-		c.b = binary.AppendUvarint(c.b, *v)
+		c.grow(binary.MaxVarintLen64)
+		c.at += binary.PutUvarint(c.b[c.at:], *v)
+		return
+	}
+	if c.at < len(c.b) && c.b[c.at] < 0x80 { // most are small
+		*v = uint64(c.b[c.at])
+		c.at++
 		return
 	}
 	n := 0
-	if *v, n = binary.Uvarint(c.b); n <= 0 {
-		c.bad, c.b, *v = true, nil, 0
+	if *v, n = binary.Uvarint(c.left()); n <= 0 {
+		*v = 0
+		c.spoil()
 		return
 	}
-	c.b = c.b[n:]
+	c.at += n
 }
 
 // int is any number; small ones, negative too, are short.
@@ -144,36 +172,38 @@ func small[T ~uint8](c *codec, v *T, bound T) {
 
 func (c *codec) fixed(v []byte) {
 	if !c.reading {
-		c.b = append(c.b, v...)
+		c.append(v...)
 		return
 	}
-	if len(c.b) < len(v) {
-		c.bad, c.b = true, nil
+	if len(c.left()) < len(v) {
+		c.spoil()
 		return
 	}
-	c.b = c.b[copy(v, c.b):]
+	c.at += copy(v, c.left())
 }
 
 func (c *codec) text(v *string) {
 	n := uint64(len(*v))
 	c.uint(&n)
 	if !c.reading {
-		c.b = append(c.b, *v...)
+		c.grow(len(*v))
+		c.at += copy(c.b[c.at:], *v)
 		return
 	}
-	if n > uint64(len(c.b)) {
-		c.bad, c.b = true, nil
+	if n > uint64(len(c.left())) {
+		c.spoil()
 		return
 	}
-	*v, c.b = string(c.b[:n]), c.b[n:]
+	*v = string(c.left()[:n])
+	c.at += int(n)
 }
 
 // list walks through the items of a list.
 func list[T any](c *codec, v *[]T, each func(*codec, *T)) {
 	n := uint64(len(*v))
 	c.uint(&n)
-	if n > uint64(len(c.b)) && c.reading { // an item has a byte at least
-		c.bad, c.b = true, nil
+	if c.reading && n > uint64(len(c.left())) { // an item has a byte at least
+		c.spoil()
 		return
 	}
 	if c.reading && n > 0 {

@@ -76,8 +76,11 @@ func (c *codec) period(p *Period, b *Book) {
 }
 
 func (c *codec) line(l *Line, b *Book) {
-	i, _ := b.findHolder(l.Holder)
-	at := uint64(i)
+	at := uint64(0)
+	if !c.reading {
+		i, _ := b.findHolder(l.Holder)
+		at = uint64(i)
+	}
 	c.uint(&at)
 	if c.reading && at >= uint64(len(b.Holders)) {
 		c.bad = true

@@ -199,7 +199,7 @@ func (p *Period) sum(l Line) {
 // charge lets what rolled over and grants pay for use beyond the limit that had no right to them: unbacked use, and
 // overdraft that a later grant makes good.
 func (b *Book) charge(p *Period, now int64) {
-	over := max(0, p.used(Source{Kind: Allowance})+p.used(Source{Kind: Unbacked})-p.Terms.Limit)
+	over := max(0, p.total()-p.Terms.Limit)
 	paid := int64(0)
 	for i := range p.Charges {
 		c := &p.Charges[i]
