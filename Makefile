@@ -62,8 +62,9 @@ hubfigures = echo "make bench-hub"; $(machine); \
 	SIDEGATE_MEASURE=1 $(GO) test -count 1 -v -run 'CountingIsMeasured|AThousandHolders' ./sync/hub && \
 	$(GO) test -count 1 -v -run 'StrandLittle' ./replica/meter
 
-soak: build ## long campaigns: the oracle's ten million cases, a million histories of counting, each fuzz target for SOAK
+soak: build ## long campaigns: the oracle's ten million cases, a million histories of counting, ten million keys, each fuzz target for SOAK
 	mkdir -p $(RESULTS)
+	@$(call keep,{ $(machine); SIDEGATE_VAULT_LARGE=1 $(GO) test -v -count 1 -timeout 1h -run TenMillion ./replica/vault; },vault.txt)
 	@$(call keep,SIDEGATE_ORACLE_CASES=10000000 $(GO) test -v -timeout 3h -run Oracle ./checker/catalog,oracle.txt)
 	@$(call keep,SIDEGATE_EXPLORE=deep SIDEGATE_HISTORIES=1000000 $(GO) test -v -timeout 6h -run 'Explorer|Histories' ./replica/ledger,ledger.txt)
 	@$(call keep,$(MAKE) --no-print-directory fuzz FUZZ=$(SOAK),fuzz.txt)
