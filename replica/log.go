@@ -12,6 +12,7 @@ var (
 	ErrUnknown  = errors.New("the outcome of the write is not known")
 	ErrLineage  = errors.New("the log is not the one that was followed")
 	ErrNotFound = errors.New("no such document")
+	ErrGone     = errors.New("there is no such log; a hub makes it when it starts")
 )
 
 // Contested tells whether a write may have failed only because another was faster, or may have been applied after all:

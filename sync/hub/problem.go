@@ -54,6 +54,11 @@ func invalid(code string, err error) *problem {
 
 // unavailable is a fault of the log, which may pass.
 func unavailable(err error) *problem {
+	if errors.Is(err, replica.ErrGone) {
+		return &problem{Status: http.StatusServiceUnavailable, Code: "log_gone", cause: err,
+			Detail: "NATS has lost the log; nothing was changed. Put its store back from a backup, or restart the hub, " +
+				"which begins an empty log, and import"}
+	}
 	return &problem{Status: http.StatusServiceUnavailable, Code: "log_unavailable", cause: err,
 		Detail: "the log cannot be reached; nothing was changed, try again"}
 }

@@ -2,11 +2,14 @@ package hub_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/sync/hub"
 	"github.com/sidegate/sidegate/sync/stream"
 )
 
@@ -37,6 +40,18 @@ func natsLogs(t testing.TB) map[string]*stream.Stream {
 		logs[name] = s
 	}
 	return logs
+}
+
+func TestAHubSaysThatItsLogIsGone(t *testing.T) {
+	for err, want := range map[error]string{
+		errors.New("nobody answers"):            "503 log_unavailable",
+		fmt.Errorf("docs: %w", replica.ErrGone): "503 log_gone",
+	} {
+		docs := &seam{Log: replica.NewMemory()}
+		b := newBenchWith(t, hub.Options{Docs: docs, Books: replica.NewMemory()})
+		docs.beforePut(func([]replica.Put) error { return err })
+		b.refused(want, "PUT /v1/customers/acme", `{"name":"Acme"}`)
+	}
 }
 
 func TestTheHubWorksOnNATS(t *testing.T) {

@@ -31,14 +31,22 @@ func (h *Hub) tend(ctx context.Context) error {
 	tick := time.NewTicker(h.tendEvery)
 	defer tick.Stop()
 	var t tending
+	told := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if err := h.tendOnce(ctx, &t); err != nil && ctx.Err() == nil {
-			h.log.Warn("a digest could not be published, or a mark not taken back", "error", err)
+		err := h.tendOnce(ctx, &t)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			told = ""
+		case err.Error() != told: // not the same every two seconds
+			told = err.Error()
+			h.log.Warn("a digest could not be published, or a mark not taken back; trying again", "error", err)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func (c *consumer) create(ctx context.Context, from uint64, f replica.Filter) er
 		return fmt.Errorf("follow log %s: %w", c.s.name, err)
 	}
 	if resp.Error != nil {
-		return fmt.Errorf("follow log %s: %w", c.s.name, resp.Error)
+		return fmt.Errorf("follow log %s: %w", c.s.name, refusal(resp.Error))
 	}
 	c.waiting = resp.Pending
 	return nil

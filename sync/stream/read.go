@@ -148,7 +148,7 @@ func readGot(m *nats.Msg, a *got) error {
 		return err
 	}
 	if a.Error != nil && a.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return a.Error
+		return refusal(a.Error)
 	}
 	return nil
 }

@@ -257,14 +257,19 @@ func (s *Stream) state(ctx context.Context) (*streamState, error) {
 	if err := s.ask(ctx, "STREAM.INFO."+s.name, nil, &st); err != nil {
 		return nil, fmt.Errorf("state of log %s: %w", s.name, err)
 	}
-	if st.Error != nil && st.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound {
-		return nil, fmt.Errorf("NATS has no log %s; start a hub on it, which makes it: %w", s.name, st.Error)
-	}
 	if st.Error != nil {
-		return nil, fmt.Errorf("state of log %s: %w", s.name, st.Error)
+		return nil, fmt.Errorf("state of log %s: %w", s.name, refusal(st.Error))
 	}
 	s.alarm(&st)
 	return &st, nil
+}
+
+// refusal is what the server answered instead; replica.ErrGone if it has no such log.
+func refusal(err *jetstream.APIError) error {
+	if err.ErrorCode == jetstream.JSErrCodeStreamNotFound {
+		return fmt.Errorf("%w: %w", replica.ErrGone, err)
+	}
+	return err
 }
 
 // alarm says once that the log is four fifths full: above its limit it takes no more writes.

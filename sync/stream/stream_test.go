@@ -217,6 +217,31 @@ func TestAFollowerOpensBeforeThereIsAnythingToFollow(t *testing.T) {
 	}
 }
 
+// TestALogThatIsGoneIsSaidToBe wipes the store of a server that goes on: nobody makes an empty log behind one's back.
+func TestALogThatIsGoneIsSaidToBe(t *testing.T) {
+	l := newLab(t)
+	s := l.open(t, stream.Options{Create: true})
+	rev := put(t, s, document("catalog", "c"))
+	lineage, _ := head(t, s)
+	_, js := direct(t, l)
+	if err := js.DeleteStream(t.Context(), "SIDEGATE_DOCS_1"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, headless := s.Head(t.Context())
+	_, unread := s.Get(t.Context(), "catalog")
+	_, unwritten := s.Put(t.Context(), replica.CommandID{1}, document("customer/acme", "a"))
+	_, unchanged := s.Put(t.Context(), replica.CommandID{2}, replica.Put{Key: "catalog", Expect: rev, Value: []byte("d")})
+	for what, err := range map[string]error{"head": headless, "get": unread, "put": unwritten, "change": unchanged} {
+		if !errors.Is(err, replica.ErrGone) {
+			t.Errorf("%s: got %v, want that the log is gone", what, err)
+		}
+	}
+	again := l.open(t, stream.Options{Create: true})
+	if got, _ := head(t, again); got == lineage {
+		t.Error("the log made anew has the lineage of the one that is gone")
+	}
+}
+
 func TestAnOutcomeThatCannotBeReadIsUnknown(t *testing.T) {
 	l := newLab(t)
 	p := newProxy(t, l.address())

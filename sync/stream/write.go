@@ -276,8 +276,14 @@ func (w *write) publish(ctx context.Context, heads []head) (uint64, error) {
 	short, release := w.s.wait(ctx)
 	defer release()
 	m, err := w.s.nc.RequestMsgWithContext(short, last)
-	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrMaxPayload) {
-		return 0, err // nobody took it
+	if errors.Is(err, nats.ErrNoResponders) {
+		if _, why := w.s.state(ctx); why != nil { // there may be no log any more
+			return 0, why
+		}
+		return 0, err
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return 0, err
 	}
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errAmbiguous, err)
