@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 )
 
 // Terms are what rights are granted against. They stand in the book itself, because a document elsewhere may be stale.
@@ -272,7 +271,18 @@ func (b *Book) Holder(id HolderID) *Holder {
 }
 
 func (b *Book) findHolder(id HolderID) (int, bool) {
-	return sort.Find(len(b.Holders), func(i int) int { return id.Compare(b.Holders[i].ID) })
+	low, high := 0, len(b.Holders)
+	for low < high {
+		switch mid := (low + high) / 2; id.Compare(b.Holders[mid].ID) {
+		case 0:
+			return mid, true
+		case 1:
+			low = mid + 1
+		default:
+			high = mid
+		}
+	}
+	return low, false
 }
 
 // meet finds or adds a holder.

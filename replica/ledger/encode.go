@@ -117,33 +117,48 @@ func (c *codec) left() []byte { return c.b[c.at:] }
 // spoil says that the bytes are damaged; from then on there are none left.
 func (c *codec) spoil() { c.bad, c.at = true, len(c.b) }
 
-func (c *codec) uint(v *uint64) {
-	if !c.reading {
-		c.grow(binary.MaxVarintLen64)
-		c.at += binary.PutUvarint(c.b[c.at:], *v)
-		return
-	}
-	if c.at < len(c.b) && c.b[c.at] < 0x80 { // most are small
-		*v = uint64(c.b[c.at])
+// put writes a number. Most have one byte.
+func (c *codec) put(v uint64) {
+	if v < 0x80 && c.at < len(c.b) {
+		c.b[c.at] = byte(v)
 		c.at++
 		return
 	}
-	n := 0
-	if *v, n = binary.Uvarint(c.left()); n <= 0 {
-		*v = 0
+	c.grow(binary.MaxVarintLen64)
+	c.at += binary.PutUvarint(c.b[c.at:], v)
+}
+
+// get reads one.
+func (c *codec) get() uint64 {
+	if c.at < len(c.b) && c.b[c.at] < 0x80 {
+		c.at++
+		return uint64(c.b[c.at-1])
+	}
+	v, n := binary.Uvarint(c.left())
+	if n <= 0 {
 		c.spoil()
-		return
+		return 0
 	}
 	c.at += n
+	return v
+}
+
+func (c *codec) uint(v *uint64) {
+	if c.reading {
+		*v = c.get()
+		return
+	}
+	c.put(*v)
 }
 
 // int is any number; small ones, negative too, are short.
 func (c *codec) int(v *int64) {
-	u := uint64(*v)<<1 ^ uint64(*v>>63)
-	c.uint(&u)
 	if c.reading {
+		u := c.get()
 		*v = int64(u>>1) ^ -int64(u&1)
+		return
 	}
+	c.put(uint64(*v)<<1 ^ uint64(*v>>63))
 }
 
 func (c *codec) bool(v *bool) {

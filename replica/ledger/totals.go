@@ -43,9 +43,7 @@ func (b *Book) Totals(now int64) Totals {
 		p = open.open(t.Span, now)
 	}
 	t.Rolled = p.Rolled
-	for i := range p.Lines {
-		t.share(&p.Lines[i])
-	}
+	t.share(b, p.Lines)
 	for i := range p.Settled {
 		t.Used = add(t.Used, p.Settled[i].Spent())
 	}
@@ -55,20 +53,27 @@ func (b *Book) Totals(now int64) Totals {
 	return t
 }
 
-// share adds a line to the sums and to its holder's share.
-func (t *Totals) share(l *Line) {
-	out := int64(0)
-	if l.Source.backed() {
-		out = l.Free()
+// share adds lines to the sums and to their holders' shares.
+func (t *Totals) share(b *Book, lines []Line) {
+	if len(lines) == 0 {
+		return
 	}
-	t.Used, t.Out = add(t.Used, l.Spent()), add(t.Out, out)
-	for i := range t.Shares {
-		if s := &t.Shares[i]; s.Holder == l.Holder {
-			s.Used, s.Out = s.Used+l.Spent(), s.Out+out
-			return
+	t.Shares = make([]Share, 0, min(len(lines), len(b.Holders)))
+	at := make([]int32, len(b.Holders)) // where a holder's share is, counted from 1; 0: it has none yet
+	for i := range lines {
+		l, out := &lines[i], int64(0)
+		if l.Source.backed() {
+			out = l.Free()
 		}
+		t.Used, t.Out = add(t.Used, l.Spent()), add(t.Out, out)
+		h, _ := b.findHolder(l.Holder)
+		if at[h] == 0 {
+			t.Shares = append(t.Shares, Share{Holder: l.Holder})
+			at[h] = int32(len(t.Shares))
+		}
+		s := &t.Shares[at[h]-1]
+		s.Used, s.Out = s.Used+l.Spent(), s.Out+out
 	}
-	t.Shares = append(t.Shares, Share{l.Holder, l.Spent(), out})
 }
 
 func (b *Book) balance(g *Grant, p *Period) Balance {

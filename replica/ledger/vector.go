@@ -1,7 +1,8 @@
 package ledger
 
 import (
-	"bytes"
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"math"
 )
@@ -98,7 +99,12 @@ func (s Source) backed() bool { return s.Kind != Unbacked }
 type HolderID [16]byte
 
 // Compare orders holders in the same way everywhere.
-func (id HolderID) Compare(other HolderID) int { return bytes.Compare(id[:], other[:]) }
+func (id HolderID) Compare(other HolderID) int {
+	if a, b := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(other[:8]); a != b {
+		return cmp.Compare(a, b)
+	}
+	return cmp.Compare(binary.BigEndian.Uint64(id[8:]), binary.BigEndian.Uint64(other[8:]))
+}
 
 // A Refusal is the ledger's deterministic "no".
 type Refusal struct {
