@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
 )
 
@@ -312,28 +310,4 @@ func (a *Account) Forget(before int64) bool {
 // done tells whether nothing can change in an entry any more, and the hub knows.
 func (e *Entry) done() bool {
 	return e.Reserved == 0 && e.Chunk == 0 && e.Known.Covers(e.Vector) && (!e.Source.backed() || e.Vector.Free() == 0)
-}
-
-// Check tells which invariant does not hold.
-func (a *Account) Check() error {
-	faults := []error{a.Calendar.check()}
-	for i := range a.Entries {
-		e := &a.Entries[i]
-		if err := e.Vector.check(e.Source.backed()); err != nil {
-			faults = append(faults, fmt.Errorf("period %d: %w", e.Span.Start, err))
-		}
-		if e.Source.backed() && e.free() < 0 || e.Reserved < 0 || e.Chunk < 0 {
-			faults = append(faults, fmt.Errorf("period %d: more is set aside than is there: %+v", e.Span.Start, *e))
-		}
-		if i > 0 && a.Entries[i-1].Span.Start > e.Span.Start {
-			faults = append(faults, fmt.Errorf("period %d: out of order", e.Span.Start))
-		}
-		if e.Span.Start <= a.Forgot {
-			faults = append(faults, fmt.Errorf("period %d: it was forgotten", e.Span.Start))
-		}
-	}
-	if s := a.Standing; s.Released > s.Granted || s.Released < 0 {
-		faults = append(faults, fmt.Errorf("standing rights: %+v", s))
-	}
-	return errors.Join(append(faults, a.checkReserved())...)
 }

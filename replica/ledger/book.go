@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
 )
 
@@ -228,34 +226,37 @@ func (p *Period) taken() int64 {
 	return add(p.live(Source{Kind: Allowance}), p.live(Source{Kind: Unbacked}))
 }
 
-// total is what was consumed on the allowance and on nothing, doubtful units included: in one pass, for each report
-// that is folded asks.
-func (p *Period) total() int64 {
-	sum := int64(0)
+// spent goes through what was consumed, doubtful units included, and on which source.
+func (p *Period) spent(yield func(*Source, int64) bool) {
 	for i := range p.Lines {
-		if k := p.Lines[i].Source.Kind; k == Allowance || k == Unbacked {
-			sum = add(sum, p.Lines[i].Spent())
+		if l := &p.Lines[i]; !yield(&l.Source, l.Spent()) {
+			return
 		}
 	}
 	for i := range p.Settled {
-		if k := p.Settled[i].Source.Kind; k == Allowance || k == Unbacked {
-			sum = add(sum, p.Settled[i].Spent())
+		if s := &p.Settled[i]; !yield(&s.Source, s.Spent()) {
+			return
+		}
+	}
+}
+
+// used is what was consumed on a source.
+func (p *Period) used(src Source) int64 {
+	sum := int64(0)
+	for of, n := range p.spent {
+		if *of == src {
+			sum = add(sum, n)
 		}
 	}
 	return sum
 }
 
-// used is what was consumed on a source, doubtful units included.
-func (p *Period) used(src Source) int64 {
+// total is what was consumed on the allowance and on nothing, in one pass: each report that is folded asks.
+func (p *Period) total() int64 {
 	sum := int64(0)
-	for i := range p.Lines {
-		if p.Lines[i].Source == src {
-			sum = add(sum, p.Lines[i].Spent())
-		}
-	}
-	for i := range p.Settled {
-		if p.Settled[i].Source == src {
-			sum = add(sum, p.Settled[i].Spent())
+	for of, n := range p.spent {
+		if of.Kind == Allowance || of.Kind == Unbacked {
+			sum = add(sum, n)
 		}
 	}
 	return sum
@@ -350,51 +351,4 @@ func (b *Book) DropGrant(id string, now int64) {
 			g.Amount, g.Until = 0, min(g.Until, now)
 		}
 	}
-}
-
-// Check tells which invariant does not hold.
-func (b *Book) Check() error {
-	faults := []error{b.Calendar.check()}
-	for i := range b.Periods {
-		p := &b.Periods[i]
-		if err := b.checkPeriod(p); err != nil {
-			faults = append(faults, fmt.Errorf("period %d: %w", p.Start, err))
-		}
-		if i > 0 && b.Periods[i-1].Start >= p.Start {
-			faults = append(faults, fmt.Errorf("period %d: out of order", p.Start))
-		}
-	}
-	for i := range b.Holders {
-		if s := b.Holders[i].Standing; s.Released > s.Granted || s.Granted < 0 || s.Released < 0 {
-			faults = append(faults, fmt.Errorf("holder %x: standing rights: %+v", b.Holders[i].ID, s))
-		}
-	}
-	for i := range b.Grants {
-		if g := &b.Grants[i]; b.grantLive(g) > g.Peak {
-			faults = append(faults, fmt.Errorf("grant %s: %d are held or spent, at most %d were right", g.ID,
-				b.grantLive(g), g.Peak))
-		}
-	}
-	return errors.Join(faults...)
-}
-
-func (b *Book) checkPeriod(p *Period) error {
-	for i := range p.Lines {
-		l := &p.Lines[i]
-		if err := l.check(l.Source.backed()); err != nil {
-			return fmt.Errorf("holder %x: %w", l.Holder, err)
-		}
-		for j := range i {
-			if p.Lines[j].Holder == l.Holder && p.Lines[j].Source == l.Source {
-				return fmt.Errorf("holder %x has two lines for %v", l.Holder, l.Source)
-			}
-		}
-	}
-	if live := p.live(Source{Kind: Allowance}); live > p.Peak {
-		return fmt.Errorf("%d rights are out, at most %d were right", live, p.Peak)
-	}
-	if out := p.rolledOut(); out > p.Rolled {
-		return fmt.Errorf("%d rolled over, %d are out", p.Rolled, out)
-	}
-	return nil
 }
