@@ -178,12 +178,10 @@ func (h *Hub) Run(ctx context.Context) error {
 
 // listen answers holders, once documents and books are known.
 func (h *Hub) listen(ctx context.Context) error {
-	select {
-	case <-h.ready:
-		return h.opts.Bus.Answer(ctx, wire.LeaseSubject, h.counter.Handle)
-	case <-ctx.Done():
+	if !await(ctx, h.ready) {
 		return nil
 	}
+	return h.opts.Bus.Answer(ctx, wire.LeaseSubject, h.counter.Handle)
 }
 
 // start becomes ready when documents and books are known and somebody can log in.
@@ -202,15 +200,20 @@ func (h *Hub) start(ctx context.Context) error {
 		h.log.Warn("waiting for the log", "error", err)
 		pause(ctx, time.Second)
 	}
-	if h.counter != nil {
-		select {
-		case <-h.counter.Ready():
-		case <-ctx.Done():
-			return nil
-		}
+	if h.counter == nil || await(ctx, h.counter.Ready()) {
+		close(h.ready)
 	}
-	close(h.ready)
 	return nil
+}
+
+// await waits until a channel is closed. It is false if ctx ended first.
+func await(ctx context.Context, closed <-chan struct{}) bool {
+	select {
+	case <-closed:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -23,10 +23,8 @@ const (
 
 // tend publishes digests and takes back marks that a hub left behind, until ctx ends.
 func (h *Hub) tend(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
+	if !await(ctx, h.ready) {
 		return nil
-	case <-h.ready:
 	}
 	tick := time.NewTicker(h.tendEvery)
 	defer tick.Stop()

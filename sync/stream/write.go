@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -276,16 +277,13 @@ func (w *write) publish(ctx context.Context, heads []head) (uint64, error) {
 	short, release := w.s.wait(ctx)
 	defer release()
 	m, err := w.s.nc.RequestMsgWithContext(short, last)
-	if errors.Is(err, nats.ErrNoResponders) {
-		if _, why := w.s.state(ctx); why != nil { // there may be no log any more
-			return 0, why
-		}
+	switch {
+	case errors.Is(err, nats.ErrNoResponders): // nobody took it: there may be no log any more
+		_, gone := w.s.state(ctx)
+		return 0, cmp.Or(gone, err)
+	case errors.Is(err, nats.ErrMaxPayload):
 		return 0, err
-	}
-	if errors.Is(err, nats.ErrMaxPayload) {
-		return 0, err
-	}
-	if err != nil {
+	case err != nil:
 		return 0, fmt.Errorf("%w: %w", errAmbiguous, err)
 	}
 	return acked(m.Data)
