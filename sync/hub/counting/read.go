@@ -8,8 +8,11 @@ import (
 	"github.com/sidegate/sidegate/replica/ledger"
 )
 
-// firstYear is the first one of which there can be a history.
-const firstYear = 2025
+// firstYear is the first one of which there can be a history, and everYear that of periods that began before all times.
+const (
+	firstYear = 2025
+	everYear  = 1970
+)
 
 // A Used is what became of one feature of a customer in one period.
 type Used struct {
@@ -29,7 +32,7 @@ func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([
 			out = append(out, Used{feature, u})
 		}
 	}
-	for year := max(firstYear, yearOf(in.Start)); year <= min(yearOf(now), yearOf(in.End)); year++ {
+	for _, year := range years(in, now) {
 		e, err := get(ctx, c.o.Books, historyKey(customer, year))
 		if err != nil {
 			return nil, err
@@ -55,46 +58,59 @@ func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([
 	return out, nil
 }
 
+// years are those in which periods may have begun that a span overlaps. One that had no end until its rule was changed
+// may be longer than any number of years.
+func years(in ledger.Span, now int64) []int {
+	out := []int{everYear}
+	for year := firstYear; year <= min(yearOf(now), yearOf(in.End)); year++ {
+		out = append(out, year)
+	}
+	return out
+}
+
 func yearOf(ms int64) int {
 	return time.UnixMilli(min(max(ms, 0), 1<<50)).UTC().Year()
 }
 
+// A GrantOf names a grant of a customer: an id that is free again may be given to one of another feature.
+type GrantOf struct{ Feature, ID string }
+
 // Spent is how much of each grant of a customer is spent, or held by somebody.
-func (c *Counter) Spent(ctx context.Context, customer string) (map[string]int64, error) {
+func (c *Counter) Spent(ctx context.Context, customer string) (map[GrantOf]int64, error) {
 	if err := c.fresh(ctx); err != nil {
 		return nil, err
 	}
-	out := map[string]int64{}
+	out := map[GrantOf]int64{}
 	for _, t := range c.shelf.of(customer) {
 		b, err := c.open(t.key, page{slot: t.slot})
 		if err != nil {
 			return nil, err
 		}
 		for i := range b.Grants {
-			out[b.Grants[i].ID] += b.Grants[i].Past
+			out[GrantOf{b.feature, b.Grants[i].ID}] += b.Grants[i].Past
 		}
 		for i := range b.Periods {
-			spentIn(&b.Periods[i], out)
+			spentIn(b.feature, &b.Periods[i], out)
 		}
 	}
 	return out, nil
 }
 
 // spentIn adds what is spent or held of grants in a period.
-func spentIn(p *ledger.Period, out map[string]int64) {
+func spentIn(feature string, p *ledger.Period, out map[GrantOf]int64) {
 	for _, l := range p.Lines {
 		if l.Source.Kind == ledger.Topup {
-			out[l.Source.Grant] += l.Live()
+			out[GrantOf{feature, l.Source.Grant}] += l.Live()
 		}
 	}
 	for _, s := range p.Settled {
 		if s.Source.Kind == ledger.Topup {
-			out[s.Source.Grant] += s.Spent()
+			out[GrantOf{feature, s.Source.Grant}] += s.Spent()
 		}
 	}
 	for _, g := range p.Charges {
 		if g.Source.Kind == ledger.Topup {
-			out[g.Source.Grant] += g.Units
+			out[GrantOf{feature, g.Source.Grant}] += g.Units
 		}
 	}
 }
