@@ -38,6 +38,7 @@ type result struct {
 	puts   []replica.Put // the book's first, then what it folds away, then what is told; none: nothing changes
 	size   int
 	begins bool
+	folds  string // customer into whose history periods are folded away; empty: none are
 	before uint64 // revision that the book was at
 }
 
@@ -86,7 +87,7 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.puts = append(r.puts, puts...)
+		r.puts, r.folds = append(r.puts, puts...), b.customer
 	}
 	puts, size := c.heralded(notices)
 	r.puts, r.size = append(r.puts, puts...), r.size+size

@@ -110,13 +110,23 @@ func (b *ledgerBook) ended(pieces []piece) []ledger.Usage {
 	return out
 }
 
-// heralded is what has to be written so that notices reach those who want them.
+// mostTold is how many documents notices may add to one book's: an entry has room for these, the book and its history.
+const mostTold = maxDocs - 20
+
+// heralded is what has to be written so that notices reach those who want them, the newest first. Of more than an entry
+// has room for, as from a holder that was away for many short periods, the oldest are not told.
 func (c *Counter) heralded(all []Notice) (puts []replica.Put, size int) {
 	if c.o.Herald == nil {
 		return nil, 0
 	}
-	for i := range all {
-		puts = append(puts, c.o.Herald.Puts(&all[i])...)
+	for i := len(all) - 1; i >= 0; i-- {
+		more := c.o.Herald.Puts(&all[i])
+		if len(puts)+len(more) > mostTold {
+			c.log.Error("too many notices came about at once; the oldest are not told", "customer", all[i].Customer,
+				"feature", all[i].Feature, "untold", i+1)
+			break
+		}
+		puts = append(puts, more...)
 	}
 	for _, p := range puts {
 		size += len(p.Value)
