@@ -157,3 +157,38 @@ func TestNothingThatAWebhookAnsweredIsShown(t *testing.T) {
 		t.Errorf("got %v, want an error without what was answered", last)
 	}
 }
+
+func TestALateReportOfAPeriodThatWasFoldedAwayAddsToIt(t *testing.T) {
+	b, bus, in := ring(t)
+	b.warn(`{"limit":10,"per":"month","mode":"soft"}`)
+	b.listen(in, `,"events":["usage.adjusted"]`)
+	x, y := b.holder(bus), b.holder(bus)
+	y.ask("acme", "calls", 0)
+	november := y.span("acme", "calls")
+	for _, month := range []string{"2026-11", "2026-12", "2027-01", "2027-02", "2027-03"} {
+		b.at(month + "-24T00:00:00Z")
+		x.goOn(10)
+	}
+	is := func(used, overage float64) {
+		t.Helper()
+		all := b.usage("acme", "?to=2026-12-01T00:00:00Z")
+		if u := all[0]; len(all) != 1 || u["used"] != used || u["overage"] != overage || u["limit"] != 10.0 {
+			t.Errorf("got %v, want %v of 10 in November, %v over", all, used, overage)
+		}
+	}
+	is(10, 0)
+	it := y.item("acme", "calls", -1)
+	it.Report.Lines = []ledger.Reported{{Span: november, Source: ledger.Source{Kind: ledger.Unbacked},
+		Vector: ledger.Vector{Used: 5}}}
+	y.send(it)
+	is(15, 5)
+	it.Report.Lines, it.Report.Forgot = nil, november.Start
+	y.send(it)
+	if first := b.book("acme", "calls").Periods[0]; first.Start == november.Start {
+		t.Error("November is not folded away")
+	}
+	is(15, 5)
+	if m := in.wait(1)[0]; m.Data["used"] != 15.0 || m.Data["previously_used"] != 10.0 || m.Data["overage"] != 5.0 {
+		t.Errorf("got %s, want 15 instead of 10", m.raw)
+	}
+}

@@ -71,6 +71,9 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 	}
 	b.unhear(before)
 	notices := b.adjusted(ended)
+	if err := c.complete(ctx, b, notices); err != nil {
+		return nil, err
+	}
 	gone := b.FoldAway(b.now)
 	b.dropFenced(c.fleet)
 	totals := b.Totals(b.now)

@@ -30,6 +30,7 @@ type Notice struct {
 	ledger.Gauge
 	Percent int64  // of what may be used; of ThresholdReached only
 	Was     int64  // what was used before; of Adjusted only
+	Paid    int64  // of what is used, by what rolled over and grants; of Adjusted only
 	Overage int64  // of what is used, beyond all that may be
 	Book    uint64 // revision of the book that it came about in: with the rest it names the notice, for good
 }
@@ -57,7 +58,8 @@ func (b *ledgerBook) adjusted(before []ledger.Usage) (out []Notice) {
 		}
 		if u.Used != was {
 			n := b.notice(Adjusted, p.Span)
-			n.Used, n.Limit, n.Rolled, n.Was, n.Overage = u.Used, u.Limit, p.Rolled, was, u.Overage
+			n.Used, n.Limit, n.Rolled, n.Was = u.Used, u.Limit, p.Rolled, was
+			n.Paid, n.Overage = u.Paid, u.Overage
 			out = append(out, n)
 		}
 	}

@@ -26,12 +26,11 @@ func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([
 		return nil, err
 	}
 	now := c.now()
-	var out []Used
-	add := func(feature string, u ledger.Usage) {
-		if u.Span.Start < in.End && u.Span.End > in.Start {
-			out = append(out, Used{feature, u})
-		}
+	type which struct {
+		feature string
+		ledger.Span
 	}
+	folded := map[which]Past{}
 	for _, year := range years(in, now) {
 		e, err := get(ctx, c.o.Books, historyKey(customer, year))
 		if err != nil {
@@ -42,8 +41,13 @@ func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([
 			return nil, err
 		}
 		for _, p := range past {
-			add(p.Feature, ledger.Usage{Span: ledger.Span{Start: p.Start, End: p.End}, Used: p.Used, Overage: p.Overage,
-				Limit: p.Limit, Doubt: p.Doubt})
+			folded[which{p.Feature, ledger.Span{Start: p.Start, End: p.End}}] = p
+		}
+	}
+	var out []Used
+	add := func(feature string, u ledger.Usage) {
+		if u.Span.Start < in.End && u.Span.End > in.Start {
+			out = append(out, Used{feature, u})
 		}
 	}
 	for _, t := range c.shelf.of(customer) {
@@ -52,8 +56,19 @@ func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([
 			return nil, err
 		}
 		for i := range b.Periods {
-			add(b.feature, b.Periods[i].Usage(now))
+			u := b.Periods[i].Usage(now)
+			if p, again := folded[which{b.feature, u.Span}]; again { // a late report opened it again
+				late := b.past(u)
+				p.join(&late)
+				folded[which{b.feature, u.Span}] = p
+				continue
+			}
+			add(b.feature, u)
 		}
+	}
+	for of, p := range folded {
+		add(of.feature, ledger.Usage{Span: of.Span, Used: p.Used, Paid: p.Paid, Overage: p.Overage, Limit: p.Limit,
+			Doubt: p.Doubt})
 	}
 	return out, nil
 }
