@@ -186,7 +186,9 @@ func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 		a.Denied = ledger.CodeUnknown
 		return nil
 	}
-	w, no := b.Grant(*it.Ask, b.now)
+	ask := *it.Ask
+	ask.Until = min(ask.Until, b.now+horizon) // whatever the holder's clock shows
+	w, no := b.Grant(ask, b.now)
 	if no != nil {
 		a.Denied = no.Code
 		return nil
