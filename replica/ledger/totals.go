@@ -97,7 +97,8 @@ func (t *Totals) Others(id HolderID) (used, out int64, isApart bool) {
 type Usage struct {
 	Span    Span
 	Used    int64 // billed
-	Overage int64 // of it, beyond limit, what rolled over and grants
+	Paid    int64 // of it, by what rolled over and grants
+	Overage int64 // of it, beyond them and the limit
 	Limit   int64
 	Doubt   int64 // units that may have been used: chunks that a crash cut off, and rights of holders that are silent
 }
@@ -105,11 +106,11 @@ type Usage struct {
 // Usage sums a period up. Rights that are held count as doubtful once the period has ended.
 func (p *Period) Usage(now int64) Usage {
 	u := Usage{Span: p.Span, Limit: p.Terms.Limit}
-	paid, held := int64(0), int64(0)
+	held := int64(0)
 	each := func(src Source, v Vector) {
 		u.Used, u.Doubt = add(u.Used, v.Net()), add(u.Doubt, v.Doubt)
 		if src.Kind == Rollover || src.Kind == Topup {
-			paid = add(paid, v.Net())
+			u.Paid = add(u.Paid, v.Net())
 		}
 		if src.backed() {
 			held = add(held, v.Free())
@@ -122,9 +123,9 @@ func (p *Period) Usage(now int64) Usage {
 		each(p.Settled[i].Source, p.Settled[i].Vector)
 	}
 	for _, c := range p.Charges {
-		paid = add(paid, c.Units)
+		u.Paid = add(u.Paid, c.Units)
 	}
-	u.Overage = max(0, u.Used-paid-p.Terms.Limit)
+	u.Overage = max(0, u.Used-u.Paid-p.Terms.Limit)
 	if p.End <= now {
 		u.Doubt = add(u.Doubt, held)
 	}

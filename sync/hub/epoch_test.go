@@ -244,3 +244,33 @@ func TestALeaderThatWasReplacedIsNoLossOfTheLog(t *testing.T) {
 		})
 	}
 }
+
+func TestNoRightStandsLongerThanALossIsLearntFor(t *testing.T) {
+	bus, books := &wires{}, replica.NewMemory()
+	b := newBenchWith(t, hub.Options{Docs: replica.NewMemory(), Books: books, Bus: bus})
+	b.stock()
+	b.warn(`{"limit":100,"per":"day"}`)
+	x, y := b.holder(bus), b.holder(bus)
+	x.ask("acme", "calls", 1)
+	y.ask("acme", "calls", 1)
+	_, head, err := books.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	it := x.item("acme", "calls", 1)
+	it.Ask.Standing, it.Ask.Until = 40, b.clock.Load()+10*24*time.Hour.Milliseconds() // its clock is wrong
+	if no := x.account("acme", "calls").Take(*x.send(it).Items[0].Award); no != nil {
+		t.Fatal(no)
+	}
+	b.usage("acme", "")
+	books.RollBack(head)
+	until(t, "the epoch is raised", func() bool { return b.ok("GET /v1/fleet", "")["epoch"] == 1.0 })
+	b.later(5 * 24 * time.Hour) // x is cut off
+	y.ask("acme", "calls", 100)
+	y.ask("acme", "calls", 100)
+	a := x.account("acme", "calls")
+	a.Open(x.span("acme", "calls"))
+	if sum := x.free("acme", "calls") + y.free("acme", "calls"); sum > 100 {
+		t.Errorf("%d rights of 100 are held", sum)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker/catalog"
+	"github.com/sidegate/sidegate/sync/hub/counting"
 )
 
 // A grantDoc is a grant as it is answered.
@@ -94,7 +95,7 @@ func (h *Hub) listGrants(c *call) error {
 	if err != nil {
 		return err
 	}
-	spent := map[string]int64{}
+	spent := map[counting.GrantOf]int64{}
 	if h.counter != nil {
 		if spent, err = h.counter.Spent(c.r.Context(), cu.id); err != nil {
 			return unavailable(err)
@@ -104,7 +105,7 @@ func (h *Hub) listGrants(c *call) error {
 	for _, id := range slices.Sorted(maps.Keys(cu.doc.Grants)) {
 		g := cu.doc.Grants[id]
 		doc := grantDoc{ID: id, Feature: g.Feature, Amount: g.Amount, Priority: g.Priority, StartsAt: g.StartsAt,
-			Remaining: max(0, g.Amount-spent[id])}
+			Remaining: max(0, g.Amount-spent[counting.GrantOf{Feature: g.Feature, ID: id}])}
 		if !g.ExpiresAt.IsZero() {
 			doc.ExpiresAt = &g.ExpiresAt
 		}

@@ -158,7 +158,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r = guarded(r, escaped)
 	if _, pattern := h.mux.Handler(r); pattern == "" {
-		h.noRoute(r).write(w)
+		h.noRoute(w, r).write(w)
 		return
 	}
 	h.mux.ServeHTTP(w, r)
@@ -187,8 +187,8 @@ func guarded(r *http.Request, escaped string) *http.Request {
 
 const guard = "%00"
 
-// noRoute tells a wrong method from a wrong path.
-func (h *Hub) noRoute(r *http.Request) *problem {
+// noRoute tells a wrong method from a wrong path. The methods that are right go into the answer's header.
+func (h *Hub) noRoute(w http.ResponseWriter, r *http.Request) *problem {
 	var allowed []string
 	probe := r.Clone(r.Context())
 	for _, method := range []string{"GET", "PUT", "POST", "DELETE"} {
@@ -198,6 +198,7 @@ func (h *Hub) noRoute(r *http.Request) *problem {
 		}
 	}
 	if len(allowed) > 0 {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use %s here", strings.Join(allowed, ", "))
 	}
 	return refuse(http.StatusNotFound, "not_found", "there is nothing at this path; see the hub's API")

@@ -19,7 +19,7 @@ type job struct {
 	mu   sync.Mutex
 	left int
 	rev  uint64
-	err  error // why some items could not be answered
+	err  error // why an item could not be answered
 }
 
 // A piece is one item of a job.
@@ -68,10 +68,18 @@ func (c *Counter) admit(ctx context.Context, r request) {
 
 // fail answers that the books could not be reached. That is said once, until one holder is answered again.
 func (c *Counter) fail(ctx context.Context, reply func([]byte), err error) {
-	if ctx.Err() == nil && !replica.Contested(err) && !c.failing.Swap(true) {
-		c.log.Warn("holders cannot be answered; they ask again", "error", err)
+	if ctx.Err() == nil {
+		c.complain(err)
 	}
 	c.refuse(reply, wire.CodeUnavailable, "the books could not be written; ask again")
+}
+
+// complain says why a holder is not answered, unless others were faster or the hub ends.
+func (c *Counter) complain(err error) {
+	if replica.Contested(err) || errors.Is(err, context.Canceled) || c.failing.Swap(true) {
+		return
+	}
+	c.log.Warn("holders cannot be answered; they ask again", "error", err)
 }
 
 // hearAll notes that a holder has told all that it has, if it says so.
@@ -120,7 +128,9 @@ func (c *Counter) split(l *wire.Lease, reply func([]byte)) {
 func (j *job) done(c *Counter, rev uint64, err error) {
 	j.mu.Lock()
 	j.left--
-	j.rev, j.err = max(j.rev, rev), errors.Join(j.err, err)
+	if j.rev = max(j.rev, rev); j.err == nil {
+		j.err = err
+	}
 	last := j.left == 0
 	j.mu.Unlock()
 	if !last {
@@ -128,6 +138,7 @@ func (j *job) done(c *Counter, rev uint64, err error) {
 	}
 	c.Stats.Leases.Add(1)
 	if j.err != nil {
+		c.complain(j.err)
 		c.refuse(j.reply, wire.CodeUnavailable, "the books could not be written; ask again")
 		return
 	}

@@ -22,8 +22,8 @@ const (
 
 const (
 	eraVersion = 1
-	// horizon is how long a right can stand that was given without anybody having to ask again: the most that a holder
-	// asks for. After a loss no book can lack what lasts longer.
+	// horizon is how long a right can stand that was given without anybody having to ask again, whatever is asked for.
+	// After a loss no book can lack what lasts longer.
 	horizon = int64(48 * time.Hour / time.Millisecond)
 	// gathering is how long after a loss no book stops learning: holders that a lost fleet does not know enrol meanwhile.
 	gathering = int64(time.Minute / time.Millisecond)

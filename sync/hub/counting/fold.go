@@ -38,6 +38,7 @@ type result struct {
 	puts   []replica.Put // the book's first, then what it folds away, then what is told; none: nothing changes
 	size   int
 	begins bool
+	folds  string // customer into whose history periods are folded away; empty: none are
 	before uint64 // revision that the book was at
 }
 
@@ -70,6 +71,9 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 	}
 	b.unhear(before)
 	notices := b.adjusted(ended)
+	if err := c.complete(ctx, b, notices); err != nil {
+		return nil, err
+	}
 	gone := b.FoldAway(b.now)
 	b.dropFenced(c.fleet)
 	totals := b.Totals(b.now)
@@ -86,7 +90,7 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.puts = append(r.puts, puts...)
+		r.puts, r.folds = append(r.puts, puts...), b.customer
 	}
 	puts, size := c.heralded(notices)
 	r.puts, r.size = append(r.puts, puts...), r.size+size
@@ -182,7 +186,9 @@ func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 		a.Denied = ledger.CodeUnknown
 		return nil
 	}
-	w, no := b.Grant(*it.Ask, b.now)
+	ask := *it.Ask
+	ask.Until = min(ask.Until, b.now+horizon) // whatever the holder's clock shows
+	w, no := b.Grant(ask, b.now)
 	if no != nil {
 		a.Denied = no.Code
 		return nil

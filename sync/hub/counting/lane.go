@@ -133,8 +133,16 @@ func (l *lane) round(ctx context.Context, pieces []piece, work []errand) {
 		}
 		return
 	}
+	for len(all) > 0 {
+		all = l.pass(ctx, all, gate)
+	}
+}
+
+// pass does tasks and writes them. It answers those that are to be done after it: an entry writes a document once, and
+// books of one customer fold periods away into the same history.
+func (l *lane) pass(ctx context.Context, all []*task, gate uint64) (later []*task) {
 	var entry []*result
-	docs, size := 0, 0
+	docs, size, folded := 0, 0, map[string]bool{}
 	for _, t := range all {
 		at, sure := l.c.shelf.find(t.key)
 		if !sure {
@@ -149,13 +157,21 @@ func (l *lane) round(ctx context.Context, pieces []piece, work []errand) {
 			t.finish(l.c, 0, err)
 			continue
 		}
+		if folded[r.folds] {
+			later = append(later, t)
+			continue
+		}
 		if docs+len(r.puts) > maxDocs || size+r.size > maxBytes {
 			l.write(ctx, entry, gate)
 			entry, docs, size = nil, 0, 0
 		}
+		if r.folds != "" {
+			folded[r.folds] = true
+		}
 		entry, docs, size = append(entry, r), docs+len(r.puts), size+r.size
 	}
 	l.write(ctx, entry, gate)
+	return later
 }
 
 // knock makes sure of the documents if a book has to be begun: the gate is read first, and compared by the entry that

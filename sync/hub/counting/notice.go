@@ -30,6 +30,7 @@ type Notice struct {
 	ledger.Gauge
 	Percent int64  // of what may be used; of ThresholdReached only
 	Was     int64  // what was used before; of Adjusted only
+	Paid    int64  // of what is used, by what rolled over and grants; of Adjusted only
 	Overage int64  // of what is used, beyond all that may be
 	Book    uint64 // revision of the book that it came about in: with the rest it names the notice, for good
 }
@@ -57,7 +58,8 @@ func (b *ledgerBook) adjusted(before []ledger.Usage) (out []Notice) {
 		}
 		if u.Used != was {
 			n := b.notice(Adjusted, p.Span)
-			n.Used, n.Limit, n.Rolled, n.Was, n.Overage = u.Used, u.Limit, p.Rolled, was, u.Overage
+			n.Used, n.Limit, n.Rolled, n.Was = u.Used, u.Limit, p.Rolled, was
+			n.Paid, n.Overage = u.Paid, u.Overage
 			out = append(out, n)
 		}
 	}
@@ -110,13 +112,23 @@ func (b *ledgerBook) ended(pieces []piece) []ledger.Usage {
 	return out
 }
 
-// heralded is what has to be written so that notices reach those who want them.
+// mostTold is how many documents notices may add to one book's: an entry has room for these, the book and its history.
+const mostTold = maxDocs - 20
+
+// heralded is what has to be written so that notices reach those who want them, the newest first. Of more than an entry
+// has room for, as from a holder that was away for many short periods, the oldest are not told.
 func (c *Counter) heralded(all []Notice) (puts []replica.Put, size int) {
 	if c.o.Herald == nil {
 		return nil, 0
 	}
-	for i := range all {
-		puts = append(puts, c.o.Herald.Puts(&all[i])...)
+	for i := len(all) - 1; i >= 0; i-- {
+		more := c.o.Herald.Puts(&all[i])
+		if len(puts)+len(more) > mostTold {
+			c.log.Error("too many notices came about at once; the oldest are not told", "customer", all[i].Customer,
+				"feature", all[i].Feature, "untold", i+1)
+			break
+		}
+		puts = append(puts, more...)
 	}
 	for _, p := range puts {
 		size += len(p.Value)

@@ -8,8 +8,11 @@ import (
 	"github.com/sidegate/sidegate/replica/ledger"
 )
 
-// firstYear is the first one of which there can be a history.
-const firstYear = 2025
+// firstYear is the first one of which there can be a history, and everYear that of periods that began before all times.
+const (
+	firstYear = 2025
+	everYear  = 1970
+)
 
 // A Used is what became of one feature of a customer in one period.
 type Used struct {
@@ -23,13 +26,12 @@ func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([
 		return nil, err
 	}
 	now := c.now()
-	var out []Used
-	add := func(feature string, u ledger.Usage) {
-		if u.Span.Start < in.End && u.Span.End > in.Start {
-			out = append(out, Used{feature, u})
-		}
+	type which struct {
+		feature string
+		ledger.Span
 	}
-	for year := max(firstYear, yearOf(in.Start)); year <= min(yearOf(now), yearOf(in.End)); year++ {
+	folded := map[which]Past{}
+	for _, year := range years(in, now) {
 		e, err := get(ctx, c.o.Books, historyKey(customer, year))
 		if err != nil {
 			return nil, err
@@ -39,8 +41,13 @@ func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([
 			return nil, err
 		}
 		for _, p := range past {
-			add(p.Feature, ledger.Usage{Span: ledger.Span{Start: p.Start, End: p.End}, Used: p.Used, Overage: p.Overage,
-				Limit: p.Limit, Doubt: p.Doubt})
+			folded[which{p.Feature, ledger.Span{Start: p.Start, End: p.End}}] = p
+		}
+	}
+	var out []Used
+	add := func(feature string, u ledger.Usage) {
+		if u.Span.Start < in.End && u.Span.End > in.Start {
+			out = append(out, Used{feature, u})
 		}
 	}
 	for _, t := range c.shelf.of(customer) {
@@ -49,52 +56,76 @@ func (c *Counter) Usage(ctx context.Context, customer string, in ledger.Span) ([
 			return nil, err
 		}
 		for i := range b.Periods {
-			add(b.feature, b.Periods[i].Usage(now))
+			u := b.Periods[i].Usage(now)
+			if p, again := folded[which{b.feature, u.Span}]; again { // a late report opened it again
+				late := b.past(u)
+				p.join(&late)
+				folded[which{b.feature, u.Span}] = p
+				continue
+			}
+			add(b.feature, u)
 		}
 	}
+	for of, p := range folded {
+		add(of.feature, ledger.Usage{Span: of.Span, Used: p.Used, Paid: p.Paid, Overage: p.Overage, Limit: p.Limit,
+			Doubt: p.Doubt})
+	}
 	return out, nil
+}
+
+// years are those in which periods may have begun that a span overlaps. One that had no end until its rule was changed
+// may be longer than any number of years.
+func years(in ledger.Span, now int64) []int {
+	out := []int{everYear}
+	for year := firstYear; year <= min(yearOf(now), yearOf(in.End)); year++ {
+		out = append(out, year)
+	}
+	return out
 }
 
 func yearOf(ms int64) int {
 	return time.UnixMilli(min(max(ms, 0), 1<<50)).UTC().Year()
 }
 
+// A GrantOf names a grant of a customer: an id that is free again may be given to one of another feature.
+type GrantOf struct{ Feature, ID string }
+
 // Spent is how much of each grant of a customer is spent, or held by somebody.
-func (c *Counter) Spent(ctx context.Context, customer string) (map[string]int64, error) {
+func (c *Counter) Spent(ctx context.Context, customer string) (map[GrantOf]int64, error) {
 	if err := c.fresh(ctx); err != nil {
 		return nil, err
 	}
-	out := map[string]int64{}
+	out := map[GrantOf]int64{}
 	for _, t := range c.shelf.of(customer) {
 		b, err := c.open(t.key, page{slot: t.slot})
 		if err != nil {
 			return nil, err
 		}
 		for i := range b.Grants {
-			out[b.Grants[i].ID] += b.Grants[i].Past
+			out[GrantOf{b.feature, b.Grants[i].ID}] += b.Grants[i].Past
 		}
 		for i := range b.Periods {
-			spentIn(&b.Periods[i], out)
+			spentIn(b.feature, &b.Periods[i], out)
 		}
 	}
 	return out, nil
 }
 
 // spentIn adds what is spent or held of grants in a period.
-func spentIn(p *ledger.Period, out map[string]int64) {
+func spentIn(feature string, p *ledger.Period, out map[GrantOf]int64) {
 	for _, l := range p.Lines {
 		if l.Source.Kind == ledger.Topup {
-			out[l.Source.Grant] += l.Live()
+			out[GrantOf{feature, l.Source.Grant}] += l.Live()
 		}
 	}
 	for _, s := range p.Settled {
 		if s.Source.Kind == ledger.Topup {
-			out[s.Source.Grant] += s.Spent()
+			out[GrantOf{feature, s.Source.Grant}] += s.Spent()
 		}
 	}
 	for _, g := range p.Charges {
 		if g.Source.Kind == ledger.Topup {
-			out[g.Source.Grant] += g.Units
+			out[GrantOf{feature, g.Source.Grant}] += g.Units
 		}
 	}
 }

@@ -52,6 +52,8 @@ func (o *Outbox) surplus() (out []trash) {
 		t := trash{webhook: id}
 		n := b.waiting.Len()
 		switch {
+		case b.isNewer:
+			continue
 		case b.rev == 0 && n == 0 && b.outRev == 0 && len(b.busy) == 0:
 			delete(o.known.boxes, id)
 			continue

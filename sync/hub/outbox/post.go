@@ -3,9 +3,11 @@ package outbox
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -69,7 +71,7 @@ func (o *Outbox) post(ctx context.Context, w *Webhook, id string, body []byte) A
 	return Attempt{Status: resp.StatusCode, Wait: wait(resp, now)}
 }
 
-// plain is an error without path and query of the address, which may hold a secret.
+// plain is an error without path and query of the address, which may hold a secret, and without anything of an answer.
 func plain(err error) string {
 	var at *url.Error
 	if errors.As(err, &at) {
@@ -78,7 +80,13 @@ func plain(err error) string {
 		}
 		err = at.Err
 	}
-	return err.Error()
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	if errors.As(err, &network) || errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, io.EOF) {
+		return err.Error()
+	}
+	return "its answer is not one of HTTP, or not over TLS" // the error may hold a part of it
 }
 
 // wait is how long a webhook that is overloaded wants to be left alone; 0: it does not say.

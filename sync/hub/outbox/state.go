@@ -20,6 +20,7 @@ func newState() *state { return &state{boxes: map[string]*box{}} }
 type box struct {
 	hook    Webhook
 	rev     uint64
+	isNewer bool // it is not gone: its document is of a newer program, which its events are left for
 	waiting *btree.BTreeG[waiting]
 	events  map[string]waiting // the same, by id
 	busy    map[string]bool    // events that an attempt is under way of, here
@@ -109,7 +110,7 @@ func (s *state) apply(k replica.Key, e replica.Entry) (event bool) {
 		if b.rev = e.Rev; e.Deleted() || err != nil {
 			w, b.rev = Webhook{}, 0
 		}
-		b.hook = w
+		b.hook, b.isNewer = w, err != nil && !e.Deleted()
 		return false
 	}
 	b.outcome, b.outRev = Outcome{}, 0
