@@ -19,7 +19,9 @@ type Customer struct {
 type Subscription struct {
 	ID       string
 	StartsAt int64
-	Phases   []Phase // in order of From; the first has From = math.MinInt64
+	// Phases are in order of From. The first is in force from the start; its From says since when it gives what it gives,
+	// math.MinInt64 that this is so from the start.
+	Phases []Phase
 }
 
 // A Phase is a subscription's whole set of fields from a moment on.
@@ -178,8 +180,8 @@ func (p *packer) subscription(s *Subscription) {
 	p.id(s.ID)
 	p.time(s.StartsAt)
 	p.count(len(s.Phases))
-	if len(s.Phases) == 0 || s.Phases[0].From != math.MinInt64 {
-		p.fail("subscription %q has no phase that is there from the start", s.ID)
+	if len(s.Phases) == 0 {
+		p.fail("subscription %q has no phase", s.ID)
 	}
 	for i := range s.Phases {
 		if i > 0 && s.Phases[i].From < s.Phases[i-1].From {

@@ -11,7 +11,7 @@ type Terms struct {
 	Per       Per  // Never where no allowance has a period
 	Anchored  bool
 	Anchor    int64   // unix milliseconds; counts if Anchored
-	Since     int64   // unix milliseconds: the earliest start of the counted subscriptions; 0: none is
+	Since     int64   // unix milliseconds: since when one of the counted subscriptions gives what it gives; 0: none is
 	Until     int64   // unix milliseconds: when a subscription changes by itself next; 0: none will
 	Warn      []int64 // percentages of the limit that are worth telling, in order: those of all counted allowances
 }
@@ -80,8 +80,8 @@ func (t *tally) nuances(out *Terms, longest Per) {
 	out.Chunked = true
 	var w walk
 	for p := t.each(&w); p != nil; p = t.each(&w) {
-		if out.Since == 0 || p.startsAt < out.Since {
-			out.Since = p.startsAt
+		if since := max(p.startsAt, p.phase.from); out.Since == 0 || since < out.Since {
+			out.Since = since
 		}
 		if own := p.own(); own != nil && t.kept(p, longest) {
 			out.Chunked = out.Chunked && own.Chunked

@@ -249,7 +249,7 @@ func unpackSubscription(body []byte) (Subscription, bool) {
 		var v phaseView
 		ok := v.read(r.bytes())
 		ph, whole := v.unpack()
-		if !ok || !whole || (i == 0) != (ph.From == math.MinInt64) {
+		if !ok || !whole || i > 0 && ph.From == math.MinInt64 {
 			return s, false
 		}
 		s.Phases = append(s.Phases, ph)

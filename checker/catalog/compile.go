@@ -99,10 +99,22 @@ func Pack(names *checker.Names, c Customer) (checker.Record, error) {
 				sub.Phases[i].From = p.From.UnixMilli()
 			}
 		}
+		sub.Phases[0].From = since(s.ChangedAt, sub.Phases[1:])
 		out.Subs = append(out.Subs, sub)
 	}
 	rec, err := checker.AppendRecord(nil, &out)
 	return rec, err
+}
+
+// since is from when on the first of the phases gives what it gives.
+func since(changed time.Time, later []checker.Phase) int64 {
+	switch {
+	case changed.IsZero():
+		return math.MinInt64
+	case len(later) > 0:
+		return min(changed.UnixMilli(), later[0].From)
+	}
+	return changed.UnixMilli()
 }
 
 // millis is a time as records hold it; 0 for none.

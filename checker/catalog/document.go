@@ -94,6 +94,7 @@ type Subscription struct {
 	Status       string               `json:"status,omitempty"`       // empty: trialing if a trial ends, else active
 	StartsAt     time.Time            `json:"starts_at,omitzero"`     // always set in stored documents
 	EndsAt       time.Time            `json:"ends_at,omitzero"`
+	ChangedAt    time.Time            `json:"changed_at,omitzero"` // since when it gives what it gives; the hub sets it
 	Term         *Term                `json:"term,omitempty"`
 	TrialEndsAt  time.Time            `json:"trial_ends_at,omitzero"`
 	OnTrialEnd   string               `json:"on_trial_end,omitempty"` // expire (default) or activate

@@ -245,19 +245,21 @@ func (b *Book) roll(i int, now int64) {
 	if p.Terms.Rollover|p.Rolled == 0 || now < p.Start || now >= p.End || b.Learning.Until != 0 {
 		return
 	}
-	left := int64(0)
+	most, left := p.Terms.Rollover, int64(0)
 	switch q := b.period(before); {
 	case before >= p.Start:
 		left = p.Rolled // the calendar has forgotten the period before
 	case q != nil:
-		left = q.Terms.Limit - q.taken()
-	case b.Terms.Since != 0 && b.Terms.Since < p.Start:
+		most, left = min(most, q.Terms.Rollover), q.Terms.Limit-q.taken()
+	case b.Terms.Since >= p.Start:
+		left = p.Rolled // the terms of before are not known any more
+	case b.Terms.Since != 0:
 		left = p.Terms.Limit
 		for j := range b.Holders {
 			left -= b.Holders[j].implied(before)
 		}
 	}
-	p.Rolled = max(p.rolledOut(), min(p.Terms.Rollover, left))
+	p.Rolled = max(p.rolledOut(), min(most, left))
 }
 
 // rolledOut is how much of what rolled over is spent or held.

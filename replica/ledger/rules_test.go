@@ -263,3 +263,23 @@ func TestNothingIsGrantedInAPeriodThatTheHolderHasForgotten(t *testing.T) {
 	}
 	sc.want("for others", sc.left(8), 10)
 }
+
+// TestARaiseRollsNothingOverFromBefore has a customer change to a plan that lets more roll over.
+func TestARaiseRollsNothingOverFromBefore(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	rolled := func(now int64) int64 { tot := sc.b.Totals(now); return tot.Rolled }
+	sc.b.SetTerms(Terms{Limit: 10, Rollover: 3, Since: 1, Until: Forever}, hourly, 0)
+	sc.ask(ann, &x, Ask{}, 3*hour+5)
+	sc.want("of an hour in which nothing was used", rolled(3*hour+5), 3)
+	sc.b.SetTerms(Terms{Limit: 100, Rollover: 50, Since: 3*hour + 6, Until: Forever}, hourly, 3*hour+6)
+	sc.want("after the raise", rolled(3*hour+7), 3)
+	sc.want("of what may be used now", sc.left(3*hour+7), 103)
+	sc.want("into the next hour", rolled(4*hour+5), 50)
+	sc.b.SetTerms(Terms{Limit: 100, Rollover: 90, Since: 4*hour + 6, Until: Forever}, hourly, 4*hour+6)
+	sc.want("into an hour in which more may roll over", rolled(4*hour+7), 50)
+
+	fresh := scene{t, hard(0)} // a book that is begun after the change knows no terms of before
+	fresh.b.SetTerms(Terms{Limit: 100, Rollover: 50, Since: 3*hour + 6, Until: Forever}, hourly, 3*hour+6)
+	tot := fresh.b.Totals(3*hour + 7)
+	sc.want("into a book that is begun after the change", tot.Rolled, 0)
+}

@@ -160,6 +160,9 @@ func (h *Hub) changeOnce(c *call, cmd command, id string, decide edit) (uint64, 
 	if err != nil {
 		return 0, err
 	}
+	if err := h.stamp(v, cu, next); err != nil {
+		return 0, err
+	}
 	puts := cu.puts(next)
 	cuts, err := h.cuts(v, cu, next)
 	if err != nil {

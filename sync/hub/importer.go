@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -234,8 +235,11 @@ func (im *importer) writeMany(ctx context.Context, good []importLine) ([]importL
 	v, _ := im.h.shelf.load()
 	good = im.vetAgain(v, good)
 	for tries := 0; len(good) > 0 && tries < retries; {
-		n, became, puts := entry(v, good)
-		rev, err := v.rev, error(nil)
+		n, became, puts, err := entry(v, good, im.h.now())
+		if err != nil {
+			return nil, err
+		}
+		rev := v.rev
 		if !im.dry && len(puts) > 1 {
 			rev, err = im.put(ctx, v, good[:n], puts)
 		}
@@ -277,7 +281,8 @@ func (im *importer) vetAgain(v *view, lines []importLine) []importLine {
 type tally struct{ created, updated, same int }
 
 // entry says what has to be written for the first n lines, as many as fit, by what the view knows of their customers.
-func entry(v *view, lines []importLine) (n int, became tally, puts []replica.Put) {
+func entry(v *view, lines []importLine, now time.Time) (n int, became tally, puts []replica.Put, err error) {
+	names := v.names.Clone()
 	puts = append(make([]replica.Put, 0, len(lines)+1), replica.Put{Key: replica.KindCatalog, Expect: v.catRev})
 	for n = range lines {
 		cu := held{id: lines[n].customer.ID}
@@ -287,10 +292,13 @@ func entry(v *view, lines []importLine) (n int, became tally, puts []replica.Put
 			if c.group == "" {
 				cu.home = c.rev
 			}
+			if err := stamp(names, v.index.Record([]byte(cu.id)), &lines[n].customer, now); err != nil {
+				return 0, tally{}, nil, err
+			}
 		}
 		more := cu.puts(&lines[n].customer)
 		if len(puts)+len(more) > replica.MaxPuts {
-			return n, became, puts
+			return n, became, puts, nil
 		}
 		hash, _ := v.index.DocHash([]byte(cu.id))
 		switch {
@@ -304,7 +312,7 @@ func entry(v *view, lines []importLine) (n int, became tally, puts []replica.Put
 		}
 		puts = append(puts, more...)
 	}
-	return len(lines), became, puts
+	return len(lines), became, puts, nil
 }
 
 // writeOne writes one line by what the log itself says of the customer.
@@ -327,6 +335,9 @@ func (im *importer) writeOne(ctx context.Context, l importLine) error {
 		next.Grants = cu.doc.Grants
 		if !l.whole {
 			next.Subscriptions = cu.doc.Subscriptions
+		}
+		if err := im.h.stamp(v, cu, &next); err != nil {
+			return err
 		}
 		same := next.Group == cu.doc.Group && bytes.Equal(catalog.EncodeCustomer(next), catalog.EncodeCustomer(cu.doc))
 		if cu.exists && same {

@@ -65,7 +65,7 @@ func fieldsOf(s catalog.Subscription) (map[string]any, error) {
 }
 
 // readOnly are the fields of an answer that may stand in what is put.
-func readOnly() []string { return []string{"id", "customer", "revision", "current"} }
+func readOnly() []string { return []string{"id", "customer", "revision", "current", "changed_at"} }
 
 func (h *Hub) subscriptionDoc(c held, id string) (subscriptionDoc, error) {
 	s := c.doc.Subscriptions[id]
