@@ -91,6 +91,9 @@ func (t *try) insist(ctx context.Context, res Result) (Result, error) {
 			return res, err
 		}
 	}
+	if !res.Decision.Allowed {
+		return res, nil // there is no room, as far as is known
+	}
 	return unavailable(res), nil
 }
 
@@ -180,6 +183,10 @@ func (t *try) locked() (Result, error) {
 	res := Result{Decision: d}
 	q := max(0, t.r.Ask.Quantity)
 	if !d.Allowed {
+		if d.Reason == checker.LimitReached && t.doubts(span) {
+			t.short, t.answered = true, a.answered
+			t.m.beckon(a)
+		}
 		return res, nil
 	}
 	if !t.again {
@@ -205,6 +212,13 @@ func (t *try) locked() (Result, error) {
 	}
 	t.write(&res, chunked)
 	return res, nil
+}
+
+// doubts tells whether the hub may know of room that is not known here: of what rolled over into the period it tells with
+// its totals, which nobody makes before somebody counts in it.
+func (t *try) doubts(span ledger.Span) bool {
+	knows := t.a.totals != nil && t.a.totals.Span.Start == span.Start
+	return !t.again && !knows && t.terms.Rollover > 0 && t.m.o.Hub != nil && !t.m.failing.Load()
 }
 
 // counts is how much of q is used from now on.

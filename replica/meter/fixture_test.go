@@ -175,7 +175,7 @@ func newStand(t testing.TB, a checker.Allowance) *stand {
 	}
 	d := &desk{now: time.Now}
 	d.book.SetTerms(ledger.Terms{Limit: a.Limit, Overdraft: a.Overdraft, Soft: a.Soft || a.Unlimited || a.Advisory,
-		Until: ledger.Forever}, ledger.Rule{Per: a.Per}, time.Now().UnixMilli())
+		Rollover: a.Rollover, Since: 1, Until: ledger.Forever}, ledger.Rule{Per: a.Per}, time.Now().UnixMilli())
 	return &stand{TB: t, world: w, rec: rec, desk: d}
 }
 

@@ -38,3 +38,32 @@ func nothingButAGrant(t *testing.T) {
 		t.Errorf("beyond the grant: got %+v", res)
 	}
 }
+
+func TestWhatRolledOverIsFoundOutBeforeAnythingIsDenied(t *testing.T) {
+	synctest.Test(t, whatRolledOverIsFoundOutBeforeAnythingIsDenied)
+}
+
+func whatRolledOverIsFoundOutBeforeAnythingIsDenied(t *testing.T) {
+	s := newStand(t, checker.Allowance{Limit: 300, Rollover: 100, Per: checker.Month})
+	s.desk.beAway(true)
+	m, stop := s.open(newTin(1))
+	defer stop()
+	if res := s.consume(m, 350); res.Consumed != 0 || res.Decision.Reason != checker.LimitReached || res.RetryAfter != 0 {
+		t.Errorf("without a hub: got %+v", res)
+	}
+	s.desk.beAway(false)
+	settled() // the hub is known to be back
+	if res := s.consume(m, 401); res.Consumed != 0 || res.Decision.Reason != checker.LimitReached {
+		t.Errorf("got %+v, want no more than 300 and 100 of the month before", res)
+	}
+	begin := time.Now()
+	if res := s.consume(m, 350); res.Consumed != 350 || res.Decision.Remaining != 50 {
+		t.Errorf("got %+v, want 350 of 300 and 100 of the month before", res)
+	}
+	if res := s.consume(m, 51); res.Consumed != 0 || res.Decision.Reason != checker.LimitReached {
+		t.Errorf("got %+v, want none", res)
+	}
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
