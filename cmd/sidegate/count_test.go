@@ -17,13 +17,14 @@ import (
 func TestRealProcessesCount(t *testing.T) {
 	w := build(t)
 	for name, test := range map[string]func(*testing.T, *workshop){
-		"a newcomer meets the limit, and a grant moves it":              meetsTheLimit,
-		"sidecars that are killed keep to the limit and lose no unit":   killedSidecarsKeepToTheLimit,
-		"who has nothing but a grant spends it":                         spendsItsGrant,
-		"nobody is denied while others hold rights in vain":             nobodyIsDeniedInVain,
-		"crowds at two sidecars reach the limit, and none denied early": crowdsReachTheLimit,
-		"a sidecar keeps to the key of its vault":                       keepsToItsVaultKey,
-		"a sidecar on a full disk counts nothing, until there is room":  countsOnAFullDisk,
+		"a newcomer meets the limit, and a grant moves it":               meetsTheLimit,
+		"sidecars that are killed keep to the limit and lose no unit":    killedSidecarsKeepToTheLimit,
+		"who has nothing but a grant spends it":                          spendsItsGrant,
+		"nobody is denied while others hold rights in vain":              nobodyIsDeniedInVain,
+		"crowds at two sidecars reach the limit, and none denied early":  crowdsReachTheLimit,
+		"a sidecar that is killed knows what others used, without a hub": remembersWhatOthersUsed,
+		"a sidecar keeps to the key of its vault":                        keepsToItsVaultKey,
+		"a sidecar on a full disk counts nothing, until there is room":   countsOnAFullDisk,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w) })
 	}
@@ -160,6 +161,35 @@ func nobodyIsDeniedInVain(t *testing.T, w *workshop) {
 	}
 	hub.stop()
 	nats.kill()
+}
+
+// remembersWhatOthersUsed kills a sidecar that was told of others' use seconds ago, and everything else.
+func remembersWhatOthersUsed(t *testing.T, w *workshop) {
+	const limit = 500
+	nats, url := w.broker(t, "-1")
+	hub := w.run(t, anywhere("hub", "--nats", url)...)
+	revision, data := w.limited(t, "acme", limit, "--hub="+hub.ready["hub"]), filepath.Join(w.dir, "remembers")
+	other := w.run(t, anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, "used"))...)
+	one := w.run(t, anywhere("sidecar", "--nats", url, "--data", data)...)
+	w.follows(t, other.ready["check"], "acme", revision)
+	w.follows(t, one.ready["check"], "acme", revision)
+	post(t, other.ready["check"]+"/v1/consume",
+		fmt.Sprintf(`{"customer":"acme","feature":"ai-credits","quantity":%d}`, limit))
+	denied := func(p *process) bool {
+		got := post(t, p.ready["check"]+"/v1/check", `{"customer":"acme","feature":"ai-credits"}`)
+		return got["reason"] == "limit_reached" && got["used"] == float64(limit)
+	}
+	eventually(t, "the other's use is told", func() bool { return denied(one) })
+	const kept = 3 * time.Second // later it is on disk
+	<-time.After(kept)
+	for _, p := range []*process{one, other, hub, nats} {
+		p.kill()
+	}
+	one = w.run(t, anywhere("sidecar", "--nats", url, "--data", data)...)
+	if !denied(one) {
+		t.Error("a check is allowed that was denied before the kill")
+	}
+	one.stop()
 }
 
 // post sends JSON and reads the answer's.

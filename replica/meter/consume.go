@@ -214,8 +214,8 @@ func (t *try) locked() (Result, error) {
 	return res, nil
 }
 
-// doubts tells whether the hub may know of room that is not known here: of what rolled over into the period it tells with
-// its totals, which nobody makes before somebody counts in it.
+// doubts tells whether the hub may know of room that is not known here: of what rolled over into the period it tells
+// with its totals, which nobody makes before somebody counts in it.
 func (t *try) doubts(span ledger.Span) bool {
 	knows := t.a.totals != nil && t.a.totals.Span.Start == span.Start
 	return !t.again && !knows && t.terms.Rollover > 0 && t.m.o.Hub != nil && !t.m.failing.Load()

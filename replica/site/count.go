@@ -91,8 +91,11 @@ func (s *Site) about() []byte {
 // totalsFile is where a data directory has what others used, in case there is no hub at the next start.
 const totalsFile = "TOTALS"
 
-// keepEvery is how often totals are written down.
-const keepEvery = time.Minute
+// Totals are written down every keepEvery, less often where there are so many that it would be more than keepRate.
+const (
+	keepEvery = time.Second
+	keepRate  = 1 << 20 // bytes a second
+)
 
 // recall reads what others used when this sidecar was last told.
 func (s *Site) recall() {
@@ -107,31 +110,39 @@ func (s *Site) recall() {
 
 // keep writes totals down from time to time, and when ctx ends. What is lost is told again.
 func (s *Site) keep(ctx context.Context) error {
-	tick := time.NewTicker(keepEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(keepEvery)
+	defer timer.Stop()
 	var kept []byte
 	for ending := false; !ending; {
 		select {
 		case <-ctx.Done():
 			ending = true
-		case <-tick.C:
+		case <-timer.C:
 		}
 		data := s.meter.Totals()
-		if data == nil || bytes.Equal(data, kept) {
-			continue
+		if data != nil && !bytes.Equal(data, kept) && s.keepTotals(data) {
+			kept = data
 		}
-		path := filepath.Join(s.o.Data, totalsFile)
-		err := os.WriteFile(path+".new", data, 0o600)
-		if err == nil {
-			err = os.Rename(path+".new", path)
-		}
-		if err != nil {
-			s.o.Logger.Warn("what others used cannot be written down; a restart without a hub will not know it", "why", err)
-			continue
-		}
-		kept = data
+		timer.Reset(max(keepEvery, time.Duration(len(data))*time.Second/keepRate))
 	}
 	return nil
+}
+
+// keepTotals replaces what was written down before.
+func (s *Site) keepTotals(data []byte) bool {
+	path := filepath.Join(s.o.Data, totalsFile)
+	err := os.WriteFile(path+".new", data, 0o600)
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil && s.unkept != err.Error() {
+		s.o.Logger.Warn("what others used cannot be written down; a restart without a hub will not know it", "why", err)
+	}
+	s.unkept = ""
+	if err != nil {
+		s.unkept = err.Error()
+	}
+	return err == nil
 }
 
 // measure counts what is consumed until ctx ends, and closes the vault.

@@ -61,6 +61,7 @@ type Site struct {
 	host     string
 	noRoom   bool         // the vault could not be begun, for the disk is full
 	meter    *meter.Meter // nil: nothing is counted
+	unkept   string       // why totals were not written down the last time; empty: they were
 	servers  [2]*fasthttp.Server
 	nets     [2]net.Listener
 }
