@@ -168,15 +168,15 @@ func remembersWhatOthersUsed(t *testing.T, w *workshop) {
 	const limit = 500
 	nats, url := w.broker(t, "-1")
 	hub := w.run(t, anywhere("hub", "--nats", url)...)
-	revision, data := w.limited(t, "acme", limit, "--hub="+hub.ready["hub"]), filepath.Join(w.dir, "remembers")
+	revision, data := w.limited(t, "shared", limit, "--hub="+hub.ready["hub"]), filepath.Join(w.dir, "remembers")
 	other := w.run(t, anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, "used"))...)
 	one := w.run(t, anywhere("sidecar", "--nats", url, "--data", data)...)
-	w.follows(t, other.ready["check"], "acme", revision)
-	w.follows(t, one.ready["check"], "acme", revision)
+	w.follows(t, other.ready["check"], "shared", revision)
+	w.follows(t, one.ready["check"], "shared", revision)
 	post(t, other.ready["check"]+"/v1/consume",
-		fmt.Sprintf(`{"customer":"acme","feature":"ai-credits","quantity":%d}`, limit))
+		fmt.Sprintf(`{"customer":"shared","feature":"ai-credits","quantity":%d}`, limit))
 	denied := func(p *process) bool {
-		got := post(t, p.ready["check"]+"/v1/check", `{"customer":"acme","feature":"ai-credits"}`)
+		got := post(t, p.ready["check"]+"/v1/check", `{"customer":"shared","feature":"ai-credits"}`)
 		return got["reason"] == "limit_reached" && got["used"] == float64(limit)
 	}
 	eventually(t, "the other's use is told", func() bool { return denied(one) })
