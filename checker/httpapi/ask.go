@@ -20,6 +20,7 @@ type ask struct {
 	key         []byte // idempotency key; nil: none
 	ttl         []byte // of a reservation; nil: none
 	seen        uint16 // fields, by their place in fieldNames
+	nulls       uint16 // those of them that are null
 }
 
 // The fields of an ask.

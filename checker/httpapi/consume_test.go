@@ -139,6 +139,8 @@ func TestReservationsAreMadeAndSettled(t *testing.T) {
 		"with a key":       {"POST", "", `{` + acme + `,"ttl":"1m","idempotency_key":"k"}`, nil, 400, `not known here`},
 		"committed":        {"POST", "/ab.c/commit", `{"quantity":2}`, nil, 200, `{"reservation":"ab.c","consumed":2}`},
 		"of nothing":       {"POST", "/ab.c/commit", `{}`, nil, 400, `quantity: it is missing`},
+		"of null":          {"POST", "/ab.c/commit", `{"quantity":null}`, nil, 400, `quantity: it is missing`},
+		"and more":         {"POST", "/ab.c/commit", `{"quantity":2}{}`, nil, 400, `something after the end`},
 		"too much":         {"POST", "/ab.c/commit", `{"quantity":2}`, meter.ErrTooMuch, 400, `more than is reserved`},
 		"elsewhere":        {"POST", "/ab.c/commit", `{"quantity":2}`, meter.Elsewhere{Holder: "ab"}, 409, `keeps it: ab`},
 		"unknown":          {"POST", "/x/commit", `{"quantity":2}`, meter.ErrNoReservation, 404, `"reservation_not_found"`},
