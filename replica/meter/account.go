@@ -120,9 +120,10 @@ func (a *account) mend() {
 	a.led = decoded(a.durable)
 	a.version++
 	if a.chunk = a.kept; a.chunk == nil {
+		a.led.Recover() // what the vault has of a chunk is of an earlier process
 		a.chunk = &chunk{}
 	}
-	if c := a.chunk; c.in != nil || c.more > 0 {
+	if c := a.chunk; c.span.End != 0 { // one without a span never had a unit
 		c.ripen()
 		c.more, c.moreIn = 0, nil
 		c.used = a.led.Chunk(c.span, c.src) - c.safe

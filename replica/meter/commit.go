@@ -165,8 +165,8 @@ func (m *Meter) fail(b *batch, last error) {
 	}
 	m.next = newBatch()
 	m.next.shut, m.next.err = last != nil, last
-	for _, lost := range []*batch{b, also} {
-		m.release(lost)
-		close(lost.done)
-	}
+	m.release(b)
+	m.release(also) // before anybody is told: a key that is taken again is another promise
+	close(b.done)
+	close(also.done)
 }

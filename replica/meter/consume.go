@@ -47,6 +47,9 @@ func (m *Meter) Consume(ctx context.Context, r *Request) (Result, error) {
 		return Result{Replayed: answer}, err
 	}
 	res, err := m.consume(ctx, r, p)
+	if err != nil {
+		p.answer = nil // what was not written is not repeated to those who wait for the key
+	}
 	m.fulfil(r.Key, p)
 	return res, err
 }
