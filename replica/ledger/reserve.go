@@ -80,7 +80,7 @@ func (a *Account) Commit(id string, q int64) *Refusal {
 	case q > r.Quantity():
 		return refuse(CodeTooMany, "%d are reserved, not %d", r.Quantity(), q)
 	}
-	if e := a.find(r.Span, Source{Kind: Unbacked}); e != nil && q > MaxUnits-e.Used {
+	if e := a.find(r.Span, Source{Kind: Unbacked}); e != nil && q > MaxUnits-e.Used-e.Chunk {
 		return refuse(CodeTooMany, "more than %d units cannot be counted in one period", MaxUnits)
 	}
 	r.Ended, r.Counted = true, q
