@@ -222,6 +222,9 @@ func (t *try) counts(q int64) int64 {
 func (t *try) spend(span ledger.Span, q, now int64) (chunked bool, no *ledger.Refusal) {
 	a := t.a
 	if t.hold != nil {
+		if !t.terms.Soft && a.led.Free(span, now) < q {
+			a.drop() // what is left of a chunk can be set aside as well
+		}
 		return false, t.set(span, q, now)
 	}
 	if t.terms.Chunked {

@@ -110,3 +110,46 @@ func aReservationIsItsHolders(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsLeftOfAChunkCanBeReserved(t *testing.T) { synctest.Test(t, reserveOfAChunk) }
+
+func reserveOfAChunk(t *testing.T) {
+	s := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Chunked: true})
+	m, stop := s.open(newTin(1))
+	if err := m.Cancel(s.reserve(m, 20).ID); err != nil {
+		t.Fatal(err)
+	}
+	s.consume(m, 1) // a chunk of 16
+	if r := s.reserve(m, 90); r.ID == "" {
+		t.Error("90 of the 99 that are left were not to be had")
+	}
+	stop()
+	if got := s.folded(); got.Used != 1 || got.Out != 90 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+// What a fence wrote off as used is not counted again under the next name.
+func TestAReservationThatWasWrittenOffIsSettled(t *testing.T) { synctest.Test(t, reservedAndFenced) }
+
+func reservedAndFenced(t *testing.T) {
+	s := newStand(t, hard(10))
+	m, stop := s.open(newTin(1))
+	r, old := s.reserve(m, 10), m.holder()
+	time.Sleep(2 * time.Second)
+	s.desk.mu.Lock()
+	s.desk.book.Fence(old, false)
+	s.desk.mu.Unlock()
+	s.perhaps(m, 1) // it asks, and is told
+	settled()
+	if m.holder() == old {
+		t.Error("it has its old name")
+	}
+	if err := m.Commit(r.ID, 10); !errors.Is(err, ErrSettled) {
+		t.Errorf("got %v", err)
+	}
+	stop()
+	if got := s.folded(); got.Used != 10 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
