@@ -64,6 +64,17 @@ func (a *Account) Reservation(id string) *Reservation {
 	return &a.Reservations[i]
 }
 
+// Unsettled is how many reservations have not ended.
+func (a *Account) Unsettled() int {
+	n := 0
+	for i := range a.Reservations {
+		if !a.Reservations[i].Ended {
+			n++
+		}
+	}
+	return n
+}
+
 // unsettled finds a reservation that can be settled.
 func (a *Account) unsettled(id string) (*Reservation, *Refusal) {
 	r := a.Reservation(id)

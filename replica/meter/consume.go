@@ -185,6 +185,9 @@ func (t *try) locked() (Result, error) {
 	if !d.Allowed {
 		return res, nil
 	}
+	if t.hold != nil && a.led.Unsettled() >= mostReserved {
+		return Result{}, errReserved
+	}
 	if !t.again {
 		a.demand.add(q, now)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/ledger"
 )
 
 // reserve sets q aside for a minute.
@@ -151,5 +152,36 @@ func reservedAndFenced(t *testing.T) {
 	stop()
 	if got := s.folded(); got.Used != 10 {
 		t.Errorf("the hub has %+v", got)
+	}
+}
+
+func TestAnAccountHasNoMoreReservationsThanTheVaultTakes(t *testing.T) {
+	synctest.Test(t, reserveTooOften)
+}
+
+func reserveTooOften(t *testing.T) {
+	s := newStand(t, soft)
+	m, stop := s.open(newTin(1))
+	defer stop()
+	a, first := m.account(keyOf("acme", "calls")), s.reserve(m, 1)
+	a.mu.Lock()
+	r := a.led.Reservations[0]
+	r.ID = "another"
+	for len(a.led.Reservations) < mostReserved {
+		a.led.Reservations = append(a.led.Reservations, r)
+	}
+	size := len(ledger.AppendAccount(nil, &a.led))
+	a.mu.Unlock()
+	if size > 1<<20 {
+		t.Errorf("an account has %d bytes", size)
+	}
+	if _, _, err := m.Reserve(t.Context(), s.request(1, 0), time.Minute); !errors.Is(err, errReserved) {
+		t.Errorf("beyond what an account may have: got %v", err)
+	}
+	if err := m.Commit(first.ID, 1); err != nil {
+		t.Error(err)
+	}
+	if s.reserve(m, 1).ID == "" {
+		t.Error("nothing is set aside after one was settled")
 	}
 }
