@@ -162,3 +162,29 @@ func consumeTooMuch(t *testing.T, q int64) {
 		t.Errorf("the hub has %+v", got)
 	}
 }
+
+// Of a chunk it is consumed while the vault takes nothing, and the key is repeated.
+func TestAKeyOfAChunkIsRememberedThoughItsCommitFails(t *testing.T) { synctest.Test(t, keyOfAChunk) }
+
+func keyOfAChunk(t *testing.T) {
+	s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Soft: true, Chunked: true}), newTin(1)
+	m, stop := s.open(v)
+	s.consume(m, 1) // a chunk of 16
+	v.beFull(true)
+	for n, pause := range []time.Duration{0, 3 * time.Second, 3 * time.Second} {
+		time.Sleep(pause)
+		v.beFull(n < 2)
+		res, err := m.Consume(t.Context(), s.request(1, 7))
+		if err != nil || (res.Replayed == nil) != (n == 0) {
+			t.Errorf("time %d: got %+v, %v", n, res, err)
+		}
+	}
+	time.Sleep(3 * time.Second)
+	if _, known, _ := v.Find([16]byte{7}); !known {
+		t.Error("the vault does not know the key")
+	}
+	stop()
+	if got := s.folded(); got.Used != 2 {
+		t.Errorf("the hub has %+v", got)
+	}
+}

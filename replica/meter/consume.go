@@ -250,8 +250,8 @@ func (t *try) write(res *Result, chunked bool) {
 		memories = []Memory{{Key: t.r.Key, Payload: t.r.Payload, Answer: t.p.answer, At: t.m.clock.read()}}
 	}
 	if chunked {
-		if memories != nil {
-			t.m.remember(t.in, memories, t.p)
+		for _, memory := range memories {
+			t.m.remember(t.in, keep{memory, t.of}, t.p)
 		}
 		t.in = t.of
 		return
