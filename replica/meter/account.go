@@ -115,9 +115,12 @@ func (a *account) grants(u *checker.Use, now int64) {
 }
 
 // mend makes the account what the vault has, after the vault took nothing. Of the chunk that the vault has, what was
-// consumed stays consumed: a chunk that was let go of remembers what was left of it.
+// consumed stays consumed: a chunk that was let go of remembers what was left of it. What the hub is known to have it
+// has all the same: the heir would tell it again.
 func (a *account) mend() {
+	was := a.led
 	a.led = decoded(a.durable)
+	a.led.Recall(&was)
 	a.version++
 	if a.chunk = a.kept; a.chunk == nil {
 		a.led.Recover() // what the vault has of a chunk is of an earlier process

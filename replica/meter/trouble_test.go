@@ -185,3 +185,35 @@ func doubtful(t *testing.T) {
 		t.Errorf("the hub has %+v", got)
 	}
 }
+
+func TestAnHeirTellsNothingTwiceThoughACommitFailed(t *testing.T) {
+	synctest.Test(t, inheritAfterAFailure)
+}
+
+func inheritAfterAFailure(t *testing.T) {
+	for _, a := range []checker.Allowance{hard(100), {Limit: 100, Per: checker.Month, Soft: true}} {
+		s, v := newStand(t, a), newTin(1)
+		m, stop := s.open(v)
+		s.consume(m, 5)
+		settled() // the hub has them
+		v.beFull(true)
+		if n := s.perhaps(m, 1); n != 0 {
+			t.Errorf("%d were counted", n)
+		}
+		v.beFull(false)
+		old := m.holder()
+		s.desk.mu.Lock()
+		s.desk.book.Quarantine(old)
+		s.desk.mu.Unlock()
+		s.perhaps(m, 90) // it asks, and is told
+		settled()
+		if m.holder() == old {
+			t.Error("it has its old name")
+		}
+		used := s.consume(m, 1).Decision.Used
+		stop()
+		if got := s.folded(); got.Used != used || used != 6 && used != 96 {
+			t.Errorf("the hub has %d, the holder %d", got.Used, used)
+		}
+	}
+}
