@@ -121,6 +121,14 @@ func (k *ask) first(field int) bool {
 	return again == 0
 }
 
+// named is a text if its field stands in the request; nil: it does not.
+func (k *ask) named(field int, text []byte) []byte {
+	if k.seen&^k.nulls&(1<<field) == 0 {
+		return nil
+	}
+	return text
+}
+
 // set takes a text field.
 func (k *ask) set(field int, text []byte) (trouble, bool) {
 	switch field {

@@ -281,3 +281,19 @@ func TestAnEventIsKnownBySourceAndID(t *testing.T) {
 		t.Errorf("%d facts have %d keys", len(c.facts), len(keys))
 	}
 }
+
+func TestAKeyIsGoodForTheNextVersionOfTheApp(t *testing.T) {
+	const body = `{"customer":"acme","feature":"calls","idempotency_key":"k"`
+	c := &till{}
+	for _, version := range []string{"1.0.0", "1.0.1"} {
+		a, err := New(Options{Source: newKnown(t), Meter: c, AppVersion: version, Now: func() time.Time { return noon }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Handler(request("POST", "/v1/consume", body+`}`))
+		a.Handler(request("POST", "/v1/consume", body+`,"version":"`+version+`"}`))
+	}
+	if len(c.asked) != 4 || c.asked[0].Payload != c.asked[2].Payload || c.asked[1].Payload == c.asked[3].Payload {
+		t.Errorf("got %+v", c.asked)
+	}
+}
