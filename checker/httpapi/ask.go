@@ -20,6 +20,7 @@ type ask struct {
 	key         []byte // idempotency key; nil: none
 	ttl         []byte // of a reservation; nil: none
 	seen        uint16 // fields, by their place in fieldNames
+	nulls       uint16 // those of them that are null
 }
 
 // The fields of an ask.
@@ -118,6 +119,14 @@ func (k *ask) first(field int) bool {
 	again := k.seen & bit
 	k.seen |= bit
 	return again == 0
+}
+
+// named is a text if its field stands in the request; nil: it does not.
+func (k *ask) named(field int, text []byte) []byte {
+	if k.seen&^k.nulls&(1<<field) == 0 {
+		return nil
+	}
+	return text
 }
 
 // set takes a text field.

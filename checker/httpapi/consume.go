@@ -106,8 +106,9 @@ func (a *API) request(w *work, view *index.View) *meter.Request {
 	if len(k.key) == 0 {
 		return r
 	}
-	payload := fmt.Appendf(nil, "%q %q %q %q %q %q %d", k.customer, k.feature, k.User, k.Device, k.Environment, k.Version,
-		k.Quantity)
+	// What this sidecar assumes is no part of it: that changes with the app's next version.
+	payload := fmt.Appendf(nil, "%q %q %q %q %q %q %d", k.customer, k.feature, k.User, k.Device,
+		k.named(fieldEnvironment, k.Environment), k.named(fieldVersion, k.Version), k.Quantity)
 	r.Keyed, r.Key, r.Payload = true, hash16(k.key), hash16(payload)
 	r.Render = func(d *checker.Decision) []byte {
 		out := appendDecision(nil, answered{k, &w.held, d, view.Revision()})

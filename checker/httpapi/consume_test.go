@@ -139,6 +139,8 @@ func TestReservationsAreMadeAndSettled(t *testing.T) {
 		"with a key":       {"POST", "", `{` + acme + `,"ttl":"1m","idempotency_key":"k"}`, nil, 400, `not known here`},
 		"committed":        {"POST", "/ab.c/commit", `{"quantity":2}`, nil, 200, `{"reservation":"ab.c","consumed":2}`},
 		"of nothing":       {"POST", "/ab.c/commit", `{}`, nil, 400, `quantity: it is missing`},
+		"of null":          {"POST", "/ab.c/commit", `{"quantity":null}`, nil, 400, `quantity: it is missing`},
+		"and more":         {"POST", "/ab.c/commit", `{"quantity":2}{}`, nil, 400, `something after the end`},
 		"too much":         {"POST", "/ab.c/commit", `{"quantity":2}`, meter.ErrTooMuch, 400, `more than is reserved`},
 		"elsewhere":        {"POST", "/ab.c/commit", `{"quantity":2}`, meter.Elsewhere{Holder: "ab"}, 409, `keeps it: ab`},
 		"unknown":          {"POST", "/x/commit", `{"quantity":2}`, meter.ErrNoReservation, 404, `"reservation_not_found"`},
@@ -277,5 +279,21 @@ func TestAnEventIsKnownBySourceAndID(t *testing.T) {
 	}
 	if len(c.facts) != 5 || keys[c.facts[0].Key] < 2 || len(keys) < 3 {
 		t.Errorf("%d facts have %d keys", len(c.facts), len(keys))
+	}
+}
+
+func TestAKeyIsGoodForTheNextVersionOfTheApp(t *testing.T) {
+	const body = `{"customer":"acme","feature":"calls","idempotency_key":"k"`
+	c := &till{}
+	for _, version := range []string{"1.0.0", "1.0.1"} {
+		a, err := New(Options{Source: newKnown(t), Meter: c, AppVersion: version, Now: func() time.Time { return noon }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Handler(request("POST", "/v1/consume", body+`}`))
+		a.Handler(request("POST", "/v1/consume", body+`,"version":"`+version+`"}`))
+	}
+	if len(c.asked) != 4 || c.asked[0].Payload != c.asked[2].Payload || c.asked[1].Payload == c.asked[3].Payload {
+		t.Errorf("got %+v", c.asked)
 	}
 }

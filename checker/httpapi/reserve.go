@@ -70,7 +70,10 @@ func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if t, ok = s.ask(&w.ask); !ok {
 		return t, false
 	}
-	if w.ask.seen != 1<<fieldQuantity {
+	if !s.end() {
+		return s.trouble(), false
+	}
+	if w.ask.seen != 1<<fieldQuantity || w.ask.nulls != 0 {
 		return badRequest("quantity", "it is missing, or something else stands beside it"), false
 	}
 	return a.settled(w, id, a.o.Meter.Commit(id, w.ask.Quantity))

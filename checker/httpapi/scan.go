@@ -270,6 +270,7 @@ func (s *scanner) ask(k *ask) (trouble, bool) {
 // field reads the value of a field; null counts as not named.
 func (s *scanner) field(k *ask, field int) (trouble, bool) {
 	if s.null() {
+		k.nulls |= 1 << field
 		return trouble{}, true
 	}
 	if s.peek() == 0 {

@@ -188,7 +188,7 @@ func (a *Account) Consume(s Span, q, now int64) *Refusal {
 // Count notes consumption that needs no rights.
 func (a *Account) Count(s Span, q int64) *Refusal {
 	e := a.entry(s, Source{Kind: Unbacked})
-	if q > MaxUnits-e.Used {
+	if q > MaxUnits-e.Used-e.Chunk {
 		return refuse(CodeTooMany, "more than %d units cannot be counted in one period", MaxUnits)
 	}
 	e.Used += q
@@ -207,8 +207,13 @@ func (a *Account) Debit(s Span, q, now int64) (Source, int64) {
 	return list[0].Source, n
 }
 
-// DebitUnbacked is Debit for consumption that needs no rights.
-func (a *Account) DebitUnbacked(s Span, q int64) { a.entry(s, Source{Kind: Unbacked}).Chunk += q }
+// DebitUnbacked is Debit for consumption that needs no rights: it answers how many can still be counted.
+func (a *Account) DebitUnbacked(s Span, q int64) int64 {
+	e := a.entry(s, Source{Kind: Unbacked})
+	n := max(0, min(q, MaxUnits-e.Used-e.Chunk))
+	e.Chunk += n
+	return n
+}
 
 // Settled ends n units of a chunk, of which some were consumed.
 func (a *Account) Settled(s Span, src Source, n, used int64) {

@@ -1,6 +1,9 @@
 package ledger
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // reserving is a holder with five rights, two of them reserved as "r".
 func reserving(t *testing.T) (scene, *Account, Span) {
@@ -175,4 +178,29 @@ func TestGrantsThatPaidAreGivenBackWithARefundAndARaisedLimit(t *testing.T) {
 	sc.want("paid after a refund", sc.b.grantLive(&sc.b.Grants[0]), 2)
 	sc.b.SetTerms(Terms{Limit: 3, Soft: true, Until: Forever}, hourly, 7)
 	sc.want("paid under a higher limit", sc.b.grantLive(&sc.b.Grants[0]), 1)
+}
+
+// An account is written with each change, and its period may never end.
+func TestOfManyReservationsTheNewestAreRemembered(t *testing.T) {
+	_, x, s := reserving(t)
+	for i := range 10 * mostEnded {
+		id := strconv.Itoa(i)
+		x.ReserveUnbacked(Reservation{ID: id, Span: s, Expires: 100}, 1)
+		if no := x.Commit(id, 1); no != nil {
+			t.Fatal(no)
+		}
+		x.Expire(6)
+	}
+	if n := len(x.Reservations); n != mostEnded+1 || x.Reservations[0].ID != "r" {
+		t.Errorf("there are %d, the first is %q", n, x.Reservations[0].ID)
+	}
+	if no := x.Commit(strconv.Itoa(10*mostEnded-1), 1); no == nil || no.Code != CodeSettled {
+		t.Errorf("the newest: got %v", no)
+	}
+	if u := x.Used(s); u != 10*mostEnded {
+		t.Errorf("%d are used", u)
+	}
+	if err := x.Check(); err != nil {
+		t.Error(err)
+	}
 }

@@ -18,9 +18,15 @@ func (a *Account) Heir(writtenOff bool) Account {
 			n.Doubt += doubt
 		}
 	}
-	for _, r := range a.Reservations {
-		if !r.Ended {
-			h.ReserveUnbacked(Reservation{ID: r.ID, Span: r.Span, Expires: r.Expires}, r.Quantity())
+	for i := range a.Reservations {
+		r := &a.Reservations[i]
+		switch kept := (Reservation{ID: r.ID, Span: r.Span, Expires: r.Expires}); {
+		case r.Ended:
+		case writtenOff && r.backed():
+			kept.Ended = true // the hub has counted it
+			h.Reservations = append(h.Reservations, kept)
+		default:
+			h.ReserveUnbacked(kept, r.Quantity())
 		}
 	}
 	return h

@@ -31,6 +31,11 @@ func (r *Reservation) Quantity() int64 {
 	return sum
 }
 
+// backed tells whether rights are set aside.
+func (r *Reservation) backed() bool {
+	return slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Source.backed() })
+}
+
 // Reserve sets q rights of r.Span aside.
 func (a *Account) Reserve(r Reservation, q, now int64) *Refusal {
 	no := a.take(r.Span, q, now, func(e *Entry, n int64) {
@@ -59,6 +64,17 @@ func (a *Account) Reservation(id string) *Reservation {
 	return &a.Reservations[i]
 }
 
+// Unsettled is how many reservations have not ended.
+func (a *Account) Unsettled() int {
+	n := 0
+	for i := range a.Reservations {
+		if !a.Reservations[i].Ended {
+			n++
+		}
+	}
+	return n
+}
+
 // unsettled finds a reservation that can be settled.
 func (a *Account) unsettled(id string) (*Reservation, *Refusal) {
 	r := a.Reservation(id)
@@ -80,7 +96,7 @@ func (a *Account) Commit(id string, q int64) *Refusal {
 	case q > r.Quantity():
 		return refuse(CodeTooMany, "%d are reserved, not %d", r.Quantity(), q)
 	}
-	if e := a.find(r.Span, Source{Kind: Unbacked}); e != nil && q > MaxUnits-e.Used {
+	if e := a.find(r.Span, Source{Kind: Unbacked}); e != nil && q > MaxUnits-e.Used-e.Chunk {
 		return refuse(CodeTooMany, "more than %d units cannot be counted in one period", MaxUnits)
 	}
 	r.Ended, r.Counted = true, q
@@ -134,17 +150,29 @@ func (a *Account) Refund(id string) *Refusal {
 	return nil
 }
 
-// Expire ends the reservations whose time is over, and forgets those whose period was forgotten.
+// mostEnded is how many ended reservations are kept: all of them are written with each change of the account, which
+// has to stay small, also where its period never ends.
+const mostEnded = 256
+
+// Expire ends the reservations whose time is over, and forgets those whose period was forgotten, and the oldest ended
+// ones beyond mostEnded.
 func (a *Account) Expire(now int64) bool {
-	changed, count := false, len(a.Reservations)
+	changed, count, over := false, len(a.Reservations), -mostEnded
 	for i := range a.Reservations {
-		if r := &a.Reservations[i]; !r.Ended && now >= r.Expires {
+		r := &a.Reservations[i]
+		if !r.Ended && now >= r.Expires {
 			a.free(r)
 			changed = true
 		}
+		if r.Ended {
+			over++
+		}
 	}
 	a.Reservations = slices.DeleteFunc(a.Reservations, func(r Reservation) bool {
-		return r.Ended && r.Span.Start <= a.Forgot
+		if r.Ended {
+			over--
+		}
+		return r.Ended && (over >= 0 || r.Span.Start <= a.Forgot)
 	})
 	return changed || len(a.Reservations) < count
 }

@@ -106,6 +106,17 @@ func (a *Account) contradicts(epoch uint64, s Span, lines []Line) *Refusal {
 	return nil
 }
 
+// Recall notes what the hub was known to have when the account was in a later state, which was not made durable.
+func (a *Account) Recall(later *Account) {
+	a.Adopt(later.Epoch)
+	for i := range later.Entries {
+		l := &later.Entries[i]
+		if e := a.find(l.Span, l.Source); e != nil {
+			e.Known = e.Known.Max(l.Known.min(e.Vector))
+		}
+	}
+}
+
 func (a *Account) know(s Span, lines []Line) {
 	for _, l := range lines {
 		if e := a.find(s, l.Source); e != nil {

@@ -115,14 +115,18 @@ func (a *account) grants(u *checker.Use, now int64) {
 }
 
 // mend makes the account what the vault has, after the vault took nothing. Of the chunk that the vault has, what was
-// consumed stays consumed: a chunk that was let go of remembers what was left of it.
+// consumed stays consumed: a chunk that was let go of remembers what was left of it. What the hub is known to have it
+// has all the same: the heir would tell it again.
 func (a *account) mend() {
+	was := a.led
 	a.led = decoded(a.durable)
+	a.led.Recall(&was)
 	a.version++
 	if a.chunk = a.kept; a.chunk == nil {
+		a.led.Recover() // what the vault has of a chunk is of an earlier process
 		a.chunk = &chunk{}
 	}
-	if c := a.chunk; c.in != nil || c.more > 0 {
+	if c := a.chunk; c.span.End != 0 { // one without a span never had a unit
 		c.ripen()
 		c.more, c.moreIn = 0, nil
 		c.used = a.led.Chunk(c.span, c.src) - c.safe

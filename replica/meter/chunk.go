@@ -50,7 +50,9 @@ func (c *chunk) take(q int64) *batch {
 }
 
 // chunkOf is how much is pre-debited for a consumption: what a second needs, so that a crash leaves little in doubt.
-func (a *account) chunkOf(q int64) int64 { return max(16*q, min(a.demand.lately(), 1<<16)) }
+func (a *account) chunkOf(q int64) int64 {
+	return max(16*min(q, ledger.MaxUnits), min(a.demand.lately(), 1<<16))
+}
 
 // fromChunk consumes from memory.
 func (t *try) fromChunk(span ledger.Span, q, now int64) bool {
@@ -75,8 +77,11 @@ func (t *try) fill(span ledger.Span, q, now int64) bool {
 	a.drop()
 	n, src := a.chunkOf(q), ledger.Source{Kind: ledger.Unbacked}
 	if t.terms.Soft {
-		a.led.DebitUnbacked(span, n)
-	} else if src, n = a.led.Debit(span, n, now); n < q {
+		n = a.led.DebitUnbacked(span, n)
+	} else {
+		src, n = a.led.Debit(span, n, now)
+	}
+	if n < q {
 		a.led.Settled(span, src, n, 0)
 		return false
 	}
@@ -93,14 +98,15 @@ func (t *try) ahead(q, now int64) {
 	if c.moreIn != nil || c.safe >= n/4 {
 		return
 	}
+	src := c.src
 	if t.terms.Soft {
-		a.led.DebitUnbacked(c.span, n)
+		n = a.led.DebitUnbacked(c.span, n)
 	} else {
-		var src ledger.Source
-		if src, n = a.led.Debit(c.span, n, now); src != c.src || n == 0 {
-			a.led.Settled(c.span, src, n, 0)
-			return
-		}
+		src, n = a.led.Debit(c.span, n, now)
+	}
+	if src != c.src || n == 0 {
+		a.led.Settled(c.span, src, n, 0)
+		return
 	}
 	c.more, c.moreIn = n, t.in
 	t.m.addLater(t.in, a)

@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,5 +139,52 @@ func TestAChunkIsOfOneSource(t *testing.T) {
 	a.drop()
 	if u, v := a.led.Entries[0].Vector, a.led.Entries[1].Vector; u.Used != 20 || v.Used != 60 {
 		t.Errorf("got %+v and %+v", u, v)
+	}
+}
+
+func TestAChunkIsNotLargerThanWhatCanBeCounted(t *testing.T) {
+	for _, q := range []int64{ledger.MaxUnits + 1, 1 << 58, 1 << 59, 1 << 60, math.MaxInt64} {
+		synctest.Test(t, func(t *testing.T) { consumeTooMuch(t, q) })
+	}
+}
+
+func consumeTooMuch(t *testing.T, q int64) {
+	s := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Soft: true, Chunked: true})
+	m, stop := s.open(newTin(1))
+	if res, err := m.Consume(t.Context(), s.request(q, 0)); !errors.Is(err, ErrTooMany) {
+		t.Errorf("%d: got %+v, %v", q, res, err)
+	}
+	if res := s.consume(m, ledger.MaxUnits); res.Consumed != ledger.MaxUnits {
+		t.Errorf("got %+v", res)
+	}
+	stop()
+	if got := s.folded(); got.Used != ledger.MaxUnits {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+// Of a chunk it is consumed while the vault takes nothing, and the key is repeated.
+func TestAKeyOfAChunkIsRememberedThoughItsCommitFails(t *testing.T) { synctest.Test(t, keyOfAChunk) }
+
+func keyOfAChunk(t *testing.T) {
+	s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Soft: true, Chunked: true}), newTin(1)
+	m, stop := s.open(v)
+	s.consume(m, 1) // a chunk of 16
+	v.beFull(true)
+	for n, pause := range []time.Duration{0, 3 * time.Second, 3 * time.Second} {
+		time.Sleep(pause)
+		v.beFull(n < 2)
+		res, err := m.Consume(t.Context(), s.request(1, 7))
+		if err != nil || (res.Replayed == nil) != (n == 0) {
+			t.Errorf("time %d: got %+v, %v", n, res, err)
+		}
+	}
+	time.Sleep(3 * time.Second)
+	if _, known, _ := v.Find([16]byte{7}); !known {
+		t.Error("the vault does not know the key")
+	}
+	stop()
+	if got := s.folded(); got.Used != 2 {
+		t.Errorf("the hub has %+v", got)
 	}
 }

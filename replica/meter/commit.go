@@ -15,7 +15,7 @@ var ErrClosed = errors.New("the meter is stopping")
 type batch struct {
 	accounts map[*account]struct{}
 	memories []Memory
-	kept     [][16]byte // keys whose promises end with the batch
+	kept     []keep // memories for which nobody waits; their promises end with the batch
 	done     chan struct{}
 	err      error // once done is closed; or why nobody may enter
 	shut     bool  // nobody may enter
@@ -165,8 +165,8 @@ func (m *Meter) fail(b *batch, last error) {
 	}
 	m.next = newBatch()
 	m.next.shut, m.next.err = last != nil, last
-	for _, lost := range []*batch{b, also} {
-		m.release(lost)
-		close(lost.done)
-	}
+	m.carry(b)
+	m.carry(also) // before anybody is told: a key that is taken again is another promise
+	close(b.done)
+	close(also.done)
 }

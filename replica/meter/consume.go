@@ -47,6 +47,9 @@ func (m *Meter) Consume(ctx context.Context, r *Request) (Result, error) {
 		return Result{Replayed: answer}, err
 	}
 	res, err := m.consume(ctx, r, p)
+	if err != nil {
+		p.answer = nil // what was not written is not repeated to those who wait for the key
+	}
 	m.fulfil(r.Key, p)
 	return res, err
 }
@@ -189,6 +192,9 @@ func (t *try) locked() (Result, error) {
 		}
 		return res, nil
 	}
+	if t.hold != nil && a.led.Unsettled() >= mostReserved {
+		return Result{}, errReserved
+	}
 	if !t.again {
 		a.demand.add(q, now)
 	}
@@ -233,6 +239,9 @@ func (t *try) counts(q int64) int64 {
 func (t *try) spend(span ledger.Span, q, now int64) (chunked bool, no *ledger.Refusal) {
 	a := t.a
 	if t.hold != nil {
+		if !t.terms.Soft && a.led.Free(span, now) < q {
+			a.drop() // what is left of a chunk can be set aside as well
+		}
 		return false, t.set(span, q, now)
 	}
 	if t.terms.Chunked {
@@ -255,8 +264,8 @@ func (t *try) write(res *Result, chunked bool) {
 		memories = []Memory{{Key: t.r.Key, Payload: t.r.Payload, Answer: t.p.answer, At: t.m.clock.read()}}
 	}
 	if chunked {
-		if memories != nil {
-			t.m.remember(t.in, memories, t.p)
+		for _, memory := range memories {
+			t.m.remember(t.in, keep{memory, t.of}, t.p)
 		}
 		t.in = t.of
 		return

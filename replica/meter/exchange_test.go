@@ -11,18 +11,21 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/wire"
 )
 
 // A toll is a hub that takes everything in, grants nothing, and notes of how many accounts each exchange was.
 type toll struct {
-	mu    sync.Mutex
-	sizes []int // 0: it said only that everything was told
+	mu      sync.Mutex
+	sizes   []int // 0: it said only that everything was told
+	largest int   // message, in bytes
 }
 
-func (h *toll) Exchange(_ context.Context, l *wire.Lease, _ ed25519.PrivateKey) (*wire.LeaseReply, error) {
+func (h *toll) Exchange(_ context.Context, l *wire.Lease, key ed25519.PrivateKey) (*wire.LeaseReply, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.largest = max(h.largest, len(wire.AppendLease(nil, l, key)))
 	n := len(l.Items)
 	if n == 1 && l.Items[0].Customer == wire.AllTold {
 		n = 0
@@ -128,4 +131,25 @@ func rightsAreAskedForAhead(t *testing.T, every time.Duration) {
 	if waited > 0 {
 		t.Errorf("%d of %d waited for rights", waited, n)
 	}
+}
+
+// Many periods are to be told at once when a hub was away for long.
+func TestNoMessageIsLargerThanABrokerTakes(t *testing.T) { synctest.Test(t, tellLongAbsence) }
+
+func tellLongAbsence(t *testing.T) {
+	led := ledger.NewAccount()
+	for i := range int64(6000) {
+		start := time.Now().UnixMilli() + i*60_000
+		led.Count(ledger.Span{Start: start, End: start + 60_000}, 300)
+	}
+	s, v, hub := newStand(t, soft), newTin(1), &toll{}
+	for i := range 20 {
+		v.accounts[keyOf(fmt.Sprint("c", i), "calls")] = ledger.AppendAccount(nil, &led)
+	}
+	m, stop := s.openOn(Options{Vault: v, Hub: hub, Clock: NewClock(time.Now)})
+	time.Sleep(10 * time.Second)
+	if n := m.Status().Unreported; n > 0 || hub.largest > 1<<20 {
+		t.Errorf("of 20 accounts %d were not told, the largest message has %d bytes", n, hub.largest)
+	}
+	stop()
 }

@@ -63,21 +63,52 @@ func (m *Meter) fulfil(key [16]byte, p *promise) {
 	close(p.done)
 }
 
+// A keep is a memory for which nobody waits: of what was consumed from a chunk, which is written with another batch.
+type keep struct {
+	Memory
+	of *batch
+}
+
+// isTold tells whether somebody may have been told "consumed".
+func (k *keep) isTold() bool {
+	select {
+	case <-k.of.done:
+		return k.of.err == nil
+	default:
+		return false
+	}
+}
+
 // remember has a memory written with a batch, for which nobody waits.
-func (m *Meter) remember(b *batch, memories []Memory, p *promise) {
+func (m *Meter) remember(b *batch, k keep, p *promise) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p.kept = true
-	b.memories = append(b.memories, memories...)
-	b.kept = append(b.kept, memories[0].Key)
+	b.memories = append(b.memories, k.Memory)
+	b.kept = append(b.kept, k)
 	m.signal()
 }
 
-// release ends the promises of memories that were written, or never will be.
+// release ends the promises of memories that were written.
 func (m *Meter) release(b *batch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, key := range b.kept {
-		delete(m.promised, key)
+	for i := range b.kept {
+		delete(m.promised, b.kept[i].Key)
+	}
+}
+
+// carry has memories that were not written, though somebody was told, written with the next batch; the promises of the
+// others end. The gate is held.
+func (m *Meter) carry(b *batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range b.kept {
+		if !k.isTold() {
+			delete(m.promised, k.Key)
+			continue
+		}
+		m.next.memories = append(m.next.memories, k.Memory)
+		m.next.kept = append(m.next.kept, k)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +21,11 @@ const (
 	pauseBetween = 25
 	// standFor is how long standing rights are to last without a hub, in milliseconds.
 	standFor = 24 * 3600 * 1000
-	// most is how many accounts one exchange is about, and atOnce how many exchanges are under way.
-	most   = 512
-	atOnce = 4
+	// most is how many accounts one exchange is about, mostLines how many lines they have unless it is about one, and
+	// atOnce how many exchanges are under way. A line has 20 to 50 bytes, and a message may have 1 MiB.
+	most      = 512
+	mostLines = 16 << 10
+	atOnce    = 4
 	// knockEvery is how often the hub is told again, in milliseconds, of a customer that it does not know: more often than
 	// an idle holder has to show that it lives.
 	knockEvery = 10_000
@@ -155,31 +156,41 @@ type item struct {
 // portions are exchanges about accounts.
 func (m *Meter) portions(all []*account) iter.Seq[[]item] {
 	return func(yield func([]item) bool) {
-		for part := range slices.Chunk(all, most) {
-			if items := m.compose(part); len(items) > 0 && !yield(items) {
+		for len(all) > 0 && m.o.Hub != nil {
+			items, rest := m.compose(all)
+			if len(items) > 0 && !yield(items) {
 				return
 			}
+			all = rest
 		}
 	}
 }
 
-// compose makes items of accounts; of those that an exchange is about already nothing is made.
-func (m *Meter) compose(all []*account) []item {
-	if m.o.Hub == nil {
-		return nil
-	}
-	now := m.clock.read()
-	items := make([]item, 0, len(all))
-	for _, a := range all {
-		m.gate.RLock() // so that the name is the account's
+// compose makes items of accounts, as many as one message takes, and answers the rest; of those that an exchange is
+// about already nothing is made.
+func (m *Meter) compose(all []*account) (items []item, rest []*account) {
+	items = make([]item, 0, min(len(all), most))
+	for lines := 0; len(all) > 0 && len(items) < most; all = all[1:] {
+		a := all[0]
 		a.mu.Lock()
-		if it, ok := a.item(m.holder(), now, m.leaving.Load()); ok {
+		lines += len(a.led.Entries)
+		a.mu.Unlock()
+		if len(items) > 0 && lines > mostLines {
+			break
+		}
+		if it, ok := m.itemOf(a); ok {
 			items = append(items, it)
 		}
-		a.mu.Unlock()
-		m.gate.RUnlock()
 	}
-	return items
+	return items, all
+}
+
+func (m *Meter) itemOf(a *account) (item, bool) {
+	m.gate.RLock() // so that the name is the account's
+	defer m.gate.RUnlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.item(m.holder(), m.clock.read(), m.leaving.Load())
 }
 
 // item says what the vault has of an account, and what is wanted.

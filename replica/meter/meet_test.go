@@ -242,7 +242,7 @@ func composedUnderAFormerName(t *testing.T) {
 	s.consume(m, 5)
 	settled()
 	s.consume(m, 2)
-	items := m.compose([]*account{m.account(keyOf("acme", "calls"))})
+	items, _ := m.compose([]*account{m.account(keyOf("acme", "calls"))})
 	m.distrust(m.holder(), ledger.CodeFenced)
 	settled()
 	if len(items) != 1 || items[0].Report.Holder == m.holder() {

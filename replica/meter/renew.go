@@ -100,7 +100,9 @@ func (m *Meter) renew() {
 	}
 	m.gate.Lock()
 	defer m.gate.Unlock()
+	carried := m.next
 	m.next = newBatch()
+	m.next.memories, m.next.kept = carried.memories, carried.kept
 	defer m.rename(err == nil)
 	if err != nil {
 		return

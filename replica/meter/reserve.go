@@ -19,6 +19,13 @@ var (
 	ErrTooMuch       = errors.New("more than is reserved")
 )
 
+// mostReserved is how many reservations an account may have: it is written whole with each change, and one that is too
+// large for the vault would take the changes of all others with it.
+const mostReserved = 8192
+
+// errReserved is told to whoever reserves beyond that.
+var errReserved = errors.New("too many reservations are open; settle some, or wait until they run out")
+
 // Elsewhere says that another holder has a reservation.
 type Elsewhere struct{ Holder string }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/ledger"
 )
 
 // reserve sets q aside for a minute.
@@ -108,5 +109,79 @@ func aReservationIsItsHolders(t *testing.T) {
 		if got := s.folded(); got.Used != 6 || got.Out != 0 {
 			t.Errorf("the hub has %+v", got)
 		}
+	}
+}
+
+func TestWhatIsLeftOfAChunkCanBeReserved(t *testing.T) { synctest.Test(t, reserveOfAChunk) }
+
+func reserveOfAChunk(t *testing.T) {
+	s := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Chunked: true})
+	m, stop := s.open(newTin(1))
+	if err := m.Cancel(s.reserve(m, 20).ID); err != nil {
+		t.Fatal(err)
+	}
+	s.consume(m, 1) // a chunk of 16
+	if r := s.reserve(m, 90); r.ID == "" {
+		t.Error("90 of the 99 that are left were not to be had")
+	}
+	stop()
+	if got := s.folded(); got.Used != 1 || got.Out != 90 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+// What a fence wrote off as used is not counted again under the next name.
+func TestAReservationThatWasWrittenOffIsSettled(t *testing.T) { synctest.Test(t, reservedAndFenced) }
+
+func reservedAndFenced(t *testing.T) {
+	s := newStand(t, hard(10))
+	m, stop := s.open(newTin(1))
+	r, old := s.reserve(m, 10), m.holder()
+	time.Sleep(2 * time.Second)
+	s.desk.mu.Lock()
+	s.desk.book.Fence(old, false)
+	s.desk.mu.Unlock()
+	s.perhaps(m, 1) // it asks, and is told
+	settled()
+	if m.holder() == old {
+		t.Error("it has its old name")
+	}
+	if err := m.Commit(r.ID, 10); !errors.Is(err, ErrSettled) {
+		t.Errorf("got %v", err)
+	}
+	stop()
+	if got := s.folded(); got.Used != 10 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+func TestAnAccountHasNoMoreReservationsThanTheVaultTakes(t *testing.T) {
+	synctest.Test(t, reserveTooOften)
+}
+
+func reserveTooOften(t *testing.T) {
+	s := newStand(t, soft)
+	m, stop := s.open(newTin(1))
+	defer stop()
+	a, first := m.account(keyOf("acme", "calls")), s.reserve(m, 1)
+	a.mu.Lock()
+	r := a.led.Reservations[0]
+	r.ID = "another"
+	for len(a.led.Reservations) < mostReserved {
+		a.led.Reservations = append(a.led.Reservations, r)
+	}
+	size := len(ledger.AppendAccount(nil, &a.led))
+	a.mu.Unlock()
+	if size > 1<<20 {
+		t.Errorf("an account has %d bytes", size)
+	}
+	if _, _, err := m.Reserve(t.Context(), s.request(1, 0), time.Minute); !errors.Is(err, errReserved) {
+		t.Errorf("beyond what an account may have: got %v", err)
+	}
+	if err := m.Commit(first.ID, 1); err != nil {
+		t.Error(err)
+	}
+	if s.reserve(m, 1).ID == "" {
+		t.Error("nothing is set aside after one was settled")
 	}
 }

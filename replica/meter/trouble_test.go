@@ -118,3 +118,102 @@ func letGoInVain(t *testing.T) {
 		t.Errorf("the hub has %+v", u)
 	}
 }
+
+func TestAKeyWhoseCommitFailedIsNotRepeated(t *testing.T) { synctest.Test(t, keyInVain) }
+
+func keyInVain(t *testing.T) {
+	s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Soft: true}), newTin(1)
+	v.slow = 10 * time.Millisecond
+	m, stop := s.open(v)
+	v.beFull(true)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if res, err := m.Consume(t.Context(), s.request(3, 7)); err == nil {
+				t.Errorf("got %+v, though nothing was written", res)
+			}
+		})
+	}
+	group.Wait()
+	v.beFull(false)
+	if res, err := m.Consume(t.Context(), s.request(3, 7)); err != nil || res.Consumed != 3 {
+		t.Errorf("later: got %+v, %v", res, err)
+	}
+	stop()
+}
+
+// A chunk is consumed whole while it is written, and the commit that settles it fails.
+func TestAChunkThatIsEmptyAtOnceStaysConsumed(t *testing.T) { synctest.Test(t, emptyAtOnce) }
+
+func emptyAtOnce(t *testing.T) {
+	s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Soft: true, Chunked: true}), newTin(1)
+	v.slow = 10 * time.Millisecond
+	m, stop := s.open(v)
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() { s.consume(m, 1) })
+	}
+	group.Wait()
+	v.beFull(true)
+	time.Sleep(3 * time.Second)
+	v.beFull(false)
+	stop()
+	if got := s.folded(); got.Used != 16 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+func TestWhatACrashLeftInDoubtIsToldThoughTheFirstCommitFails(t *testing.T) {
+	synctest.Test(t, doubtful)
+}
+
+func doubtful(t *testing.T) {
+	s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Soft: true, Chunked: true}), newTin(1)
+	s.desk.beAway(true)
+	m, stop := s.open(v)
+	s.consume(m, 1)
+	crashed := v.copy()
+	stop()
+	s.desk.beAway(false)
+	crashed.full = true
+	_, stop = s.open(crashed)
+	time.Sleep(3 * time.Second)
+	crashed.beFull(false)
+	time.Sleep(10 * time.Second)
+	stop()
+	if got := s.desk.book.Periods; len(got) != 1 || got[0].Usage(time.Now().UnixMilli()).Doubt != 16 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+func TestAnHeirTellsNothingTwiceThoughACommitFailed(t *testing.T) {
+	synctest.Test(t, inheritAfterAFailure)
+}
+
+func inheritAfterAFailure(t *testing.T) {
+	for _, a := range []checker.Allowance{hard(100), {Limit: 100, Per: checker.Month, Soft: true}} {
+		s, v := newStand(t, a), newTin(1)
+		m, stop := s.open(v)
+		s.consume(m, 5)
+		settled() // the hub has them
+		v.beFull(true)
+		if n := s.perhaps(m, 1); n != 0 {
+			t.Errorf("%d were counted", n)
+		}
+		v.beFull(false)
+		old := m.holder()
+		s.desk.mu.Lock()
+		s.desk.book.Quarantine(old)
+		s.desk.mu.Unlock()
+		s.perhaps(m, 90) // it asks, and is told
+		settled()
+		if m.holder() == old {
+			t.Error("it has its old name")
+		}
+		used := s.consume(m, 1).Decision.Used
+		stop()
+		if got := s.folded(); got.Used != used || used != 6 && used != 96 {
+			t.Errorf("the hub has %d, the holder %d", got.Used, used)
+		}
+	}
+}

@@ -93,7 +93,10 @@ func (v *Vault) Commit(b Batch) error {
 	if err != nil || b.Renew == "" {
 		return err
 	}
-	return v.writeMarker()
+	if err := v.writeMarker(); err != nil { // the other identity is there
+		return unknown(v.breakDown(err))
+	}
+	return nil
 }
 
 // append has the journal take what was composed; false: it never fits.

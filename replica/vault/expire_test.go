@@ -148,3 +148,30 @@ func TestTheFileDoesNotGrowWithoutEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What the last commit dropped is not dropped once more with the accounts of a former holder.
+func TestForgettingAFormerHolderDropsNoMemory(t *testing.T) {
+	d := newDesk(t)
+	for n := range 10 {
+		d.commit(Batch{Memories: []Memory{memoryOf(n, d.now)}})
+	}
+	old := d.v.Identity().ID
+	if _, err := d.v.Renew("a test"); err != nil {
+		t.Fatal(err)
+	}
+	d.now = d.now.Add(25 * time.Hour)
+	young := memoryOf(10, d.now)
+	d.commit(Batch{Memories: []Memory{young}})
+	if s := d.v.Stats(); s.Memories != 1 {
+		t.Fatalf("%d are left; the test shows nothing", s.Memories)
+	}
+	if err := d.v.Forget(old); err != nil {
+		t.Fatal(err)
+	}
+	if got, found, err := d.v.Recall(young.Hash); err != nil || !found || !sameMemory(got, young) {
+		t.Errorf("got %+v, %v, %v", got, found, err)
+	}
+	if err := d.v.Check(); err != nil {
+		t.Error(err)
+	}
+}

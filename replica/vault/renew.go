@@ -58,6 +58,7 @@ func (v *Vault) Forget(id ID) error {
 	n := v.next("", time.Time{})
 	n.formers = slices.Clone(n.formers)
 	n.formers[at].accounts = tally{}
+	v.scratch.gone = v.scratch.gone[:0] // what the last commit dropped is dropped
 	return v.fold(&n, nil, func(tx *bbolt.Tx) error {
 		all := tx.Bucket([]byte(bucketAccounts))
 		if all.Bucket(id[:]) != nil {

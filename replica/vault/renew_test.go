@@ -96,3 +96,19 @@ func (d *desk) reopenAndCompareFormers(ids []Identity, old []want) {
 		}
 	}
 }
+
+// An identity that was taken, and of which nothing else could be written, is not mixed up with the one before.
+func TestARenewalWithoutAMarkerIsUnknown(t *testing.T) {
+	d := newDesk(t)
+	old := d.v.Identity().ID
+	if err := os.Mkdir(d.v.path(holderFile+unfinished), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := d.v.Renew("a test")
+	if !errors.Is(err, ErrBroken) || !errors.Is(err, replica.ErrUnknown) || d.v.Identity().ID == old {
+		t.Errorf("got %v", err)
+	}
+	if err := d.v.Commit(Batch{Accounts: map[string][]byte{"a": {1}}}); !errors.Is(err, ErrBroken) {
+		t.Errorf("an account of the one before: got %v", err)
+	}
+}
