@@ -19,6 +19,7 @@ func TestRealProcesses(t *testing.T) {
 	w := build(t)
 	for name, test := range map[string]func(*testing.T, *workshop){
 		"dev suggests what works and leaves nothing behind":          devSuggestsWhatWorks,
+		"what the page of the sidecar's API shows is so":             examplesOfThePageAreTrue,
 		"dev with a data directory goes on where it ended":           devGoesOn,
 		"an answer survives hub and log, and a restart without them": answersSurvive,
 		"a sidecar killed during an import misses nothing":           killedDuringImport,

@@ -35,7 +35,7 @@ type place struct {
 // says more than is imported.
 var house = []place{
 	{"checker", ground, "", ""},
-	{"checker/catalog", ground, "checker", ""},
+	{"checker/catalog", ground, "checker", "sync/text"},
 	{"replica", ground, "", "replica/logtest"},
 	{"replica/ledger", ground, "checker", ""},
 	{"sync/wire", ground, "replica replica/ledger", ""},

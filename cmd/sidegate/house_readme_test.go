@@ -57,8 +57,19 @@ func TestHouseReadmeNamesOnlyWhatThereIs(t *testing.T) {
 		}
 	}
 	for _, name := range links {
-		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
-			t.Errorf("README.md links to a file that is not there: %s", name)
+		if !isThere(root, name) {
+			t.Errorf("README.md links to what is not there: %s", name)
 		}
 	}
+}
+
+// isThere tells whether there is what a link names: a file, or a heading in one.
+func isThere(root, link string) bool {
+	name, anchor, deep := strings.Cut(link, "#")
+	if _, err := os.Stat(filepath.Join(root, name)); err != nil || !deep {
+		return err == nil
+	}
+	text, err := os.ReadFile(filepath.Join(root, name))
+	heading := strings.ReplaceAll(regexp.QuoteMeta(anchor), "-", "[ -]")
+	return err == nil && regexp.MustCompile(`(?im)^#+ `+heading+`$`).Match(text)
 }
