@@ -189,6 +189,43 @@ func TestAKeyStandsInTheBodyOrInTheHeader(t *testing.T) {
 	}
 }
 
+func TestAKeyThatIsNoneIsRefused(t *testing.T) {
+	const acme = `{"customer":"acme","feature":"calls"`
+	const remedy = "give 1 to 256 bytes, or leave it out"
+	long := strings.Repeat("k", 257)
+	for name, tc := range map[string]struct {
+		headers []string
+		body    string
+		want    string
+	}{
+		"empty in the body":       {nil, acme + `,"idempotency_key":""}`, "idempotency_key: it is empty"},
+		"the remedy in the body":  {nil, acme + `,"idempotency_key":""}`, remedy},
+		"an empty header":         {[]string{""}, acme + "}", "Idempotency-Key: it is empty"},
+		"the remedy of a header":  {[]string{""}, acme + "}", remedy},
+		"an empty header, quoted": {[]string{`""`}, acme + "}", "Idempotency-Key: it is empty"},
+		"two headers":             {[]string{"a", "b"}, acme + "}", "Idempotency-Key: it stands twice"},
+		"a long header":           {[]string{long}, acme + "}", "Idempotency-Key: it has more than 256 bytes"},
+		"an empty header also":    {[]string{""}, acme + `,"idempotency_key":"k"}`, "in the body and in the header"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c till
+			a, err := New(Options{Source: newKnown(t), Meter: &c, Now: func() time.Time { return noon }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx := request("POST", "/v1/consume", tc.body)
+			for _, key := range tc.headers {
+				ctx.Request.Header.Add("Idempotency-Key", key)
+			}
+			a.Handler(ctx)
+			got := string(ctx.Response.Body())
+			if ctx.Response.StatusCode() != 400 || !strings.Contains(got, tc.want) || len(c.asked) > 0 {
+				t.Errorf("got %d %s, want 400 %s", ctx.Response.StatusCode(), got, tc.want)
+			}
+		})
+	}
+}
+
 func TestAChecksUseIsTheMeters(t *testing.T) {
 	a, err := New(Options{Source: newKnown(t), Meter: &till{}, Now: func() time.Time { return noon }})
 	if err != nil {
