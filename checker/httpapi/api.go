@@ -34,10 +34,10 @@ type Meter interface {
 	Consume(ctx context.Context, r *meter.Request) (meter.Result, error)
 	// Reserve decides as Consume does, and sets units aside; a denied one has no ID.
 	Reserve(ctx context.Context, r *meter.Request, ttl time.Duration) (meter.Result, meter.Reserved, error)
-	// Commit counts q units of a reservation, and lets the rest go.
-	Commit(id string, q int64) error
-	// Cancel lets a reservation go.
-	Cancel(id string) error
+	// Commit counts q units of a reservation, and lets the rest go; replayed: it did so before.
+	Commit(id string, q int64) (replayed bool, err error)
+	// Cancel lets a reservation go; replayed: nothing was counted of it before, and it is gone.
+	Cancel(id string) (replayed bool, err error)
 	// Record counts what has happened, once for each key, and answers how many were counted before.
 	Record(ctx context.Context, facts []meter.Fact) (duplicates int, err error)
 	// Status is how it stands.

@@ -22,6 +22,8 @@ type till struct {
 	asked []meter.Request
 	res   meter.Result
 	err   error
+
+	replayed bool
 }
 
 func (c *till) Use(_, _, _ []byte, u *checker.Use) { u.Used, u.HeldRights = 2, 1 }
@@ -57,8 +59,8 @@ func (c *till) Reserve(ctx context.Context, r *meter.Request, ttl time.Duration)
 	return res, meter.Reserved{ID: "ab.c", Expires: noon.Add(ttl).UnixMilli()}, nil
 }
 
-func (c *till) Commit(_ string, _ int64) error { return c.err }
-func (c *till) Cancel(string) error            { return c.err }
+func (c *till) Commit(string, int64) (bool, error) { return c.replayed, c.err }
+func (c *till) Cancel(string) (bool, error)        { return c.replayed, c.err }
 
 func (c *till) Status() meter.Status { return meter.Status{Held: 7, Unreported: 3} }
 
@@ -116,46 +118,6 @@ func TestConsumptionIsAnsweredByWhatBecameOfIt(t *testing.T) {
 			status, body := post(t, tc.till, message{"/v1/consume", nil, tc.body})
 			if status != tc.status || !strings.Contains(body, tc.want) {
 				t.Errorf("got %d %s, want %d %s", status, body, tc.status, tc.want)
-			}
-		})
-	}
-}
-
-func TestReservationsAreMadeAndSettled(t *testing.T) {
-	const acme = `"customer":"acme","feature":"calls"`
-	for name, tc := range map[string]struct {
-		method, path, body string
-		err                error
-		status             int
-		want               string
-	}{
-		"made": {"POST", "", `{` + acme + `,"quantity":3,"ttl":"10m"}`, nil, 201,
-			`"consumed":0,"reservation":"ab.c","reserved_until":"2026-11-23T12:10:00Z"}`},
-		"days":             {"POST", "", `{` + acme + `,"ttl":"1d"}`, nil, 201, `"2026-11-24T12:00:00Z"`},
-		"denied":           {"POST", "", `{` + acme + `,"quantity":4,"ttl":"10m"}`, nil, 200, `"limit_reached"`},
-		"without an end":   {"POST", "", `{` + acme + `}`, nil, 400, `ttl: it must be a duration`},
-		"for ever":         {"POST", "", `{` + acme + `,"ttl":"8d"}`, nil, 400, `ttl: it must be a duration`},
-		"beyond counting":  {"POST", "", `{` + acme + `,"ttl":"213505d"}`, nil, 400, `ttl: it must be a duration`},
-		"with a key":       {"POST", "", `{` + acme + `,"ttl":"1m","idempotency_key":"k"}`, nil, 400, `not known here`},
-		"committed":        {"POST", "/ab.c/commit", `{"quantity":2}`, nil, 200, `{"reservation":"ab.c","consumed":2}`},
-		"of nothing":       {"POST", "/ab.c/commit", `{}`, nil, 400, `quantity: it is missing`},
-		"too much":         {"POST", "/ab.c/commit", `{"quantity":2}`, meter.ErrTooMuch, 400, `more than is reserved`},
-		"elsewhere":        {"POST", "/ab.c/commit", `{"quantity":2}`, meter.Elsewhere{Holder: "ab"}, 409, `keeps it: ab`},
-		"unknown":          {"POST", "/x/commit", `{"quantity":2}`, meter.ErrNoReservation, 404, `"reservation_not_found"`},
-		"let go":           {"DELETE", "/ab.c", "", nil, 200, `{"reservation":"ab.c","consumed":0}`},
-		"twice":            {"DELETE", "/ab.c", "", meter.ErrSettled, 409, `"reservation_settled"`},
-		"by another means": {"GET", "/ab.c", "", nil, 405, `"method_not_allowed"`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a, err := New(Options{Source: newKnown(t), Meter: &till{err: tc.err}, Now: func() time.Time { return noon }})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx := request(tc.method, "/v1/reservations"+tc.path, tc.body)
-			a.Handler(ctx)
-			got := string(ctx.Response.Body())
-			if ctx.Response.StatusCode() != tc.status || !strings.Contains(got, tc.want) {
-				t.Errorf("got %d %s, want %d %s", ctx.Response.StatusCode(), got, tc.status, tc.want)
 			}
 		})
 	}

@@ -20,7 +20,6 @@ const (
 var (
 	noReservation = trouble{status: 404, code: "reservation_not_found",
 		detail: "there is no such reservation here; it may have been settled long ago"}
-	settledBefore = trouble{status: 409, code: "reservation_settled", detail: "the reservation was settled, or ran out"}
 )
 
 // reserve sets units aside.
@@ -73,7 +72,12 @@ func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if w.ask.seen != 1<<fieldQuantity {
 		return badRequest("quantity", "it is missing, or something else stands beside it"), false
 	}
-	return a.settled(w, id, a.o.Meter.Commit(id, w.ask.Quantity))
+	replayed, err := a.o.Meter.Commit(id, w.ask.Quantity)
+	if err != nil {
+		return unsettled(err), false
+	}
+	w.settled(id, `,"consumed":`, w.ask.Quantity, replayed)
+	return trouble{}, true
 }
 
 // cancel lets a reservation go.
@@ -85,8 +89,12 @@ func (a *API) cancel(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if !ok {
 		return t, false
 	}
-	w.ask.Quantity = 0
-	return a.settled(w, id, a.o.Meter.Cancel(id))
+	replayed, err := a.o.Meter.Cancel(id)
+	if err != nil {
+		return unsettled(err), false
+	}
+	w.settled(id, `,"consumed":`, 0, replayed)
+	return trouble{}, true
 }
 
 // reservation is the one that the path names.
@@ -106,24 +114,25 @@ func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (stri
 	return string(id), trouble{}, true
 }
 
-func (a *API) settled(w *work, id string, err error) (trouble, bool) {
-	if err != nil {
-		return unsettled(err), false
+// settled writes what became of a reservation.
+func (w *work) settled(id, name string, units int64, replayed bool) {
+	w.out = appendInt(appendString(append(w.out, `{"reservation":`...), id), name, units)
+	if replayed {
+		w.out = append(w.out, `,"replayed":true`...)
 	}
-	w.out = appendString(append(w.out, `{"reservation":`...), id)
-	w.out = append(appendInt(w.out, `,"consumed":`, w.ask.Quantity), '}')
-	return trouble{}, true
+	w.out = append(w.out, '}')
 }
 
 // unsettled says why a reservation was not settled.
 func unsettled(err error) trouble {
 	var elsewhere meter.Elsewhere
+	var conflict meter.Conflict
 	switch {
 	case errors.As(err, &elsewhere):
 		return trouble{status: 409, code: "reservation_elsewhere",
 			detail: "another holder keeps it: " + elsewhere.Holder + "; settle it at the sidecar that made it"}
-	case errors.Is(err, meter.ErrSettled):
-		return settledBefore
+	case errors.As(err, &conflict):
+		return trouble{status: 409, code: "reservation_settled", detail: conflict.Error()}
 	case errors.Is(err, meter.ErrTooMuch):
 		return badRequest("quantity", "it is more than is reserved")
 	case errors.Is(err, meter.ErrNoReservation):

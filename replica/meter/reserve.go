@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 // Why a reservation cannot be settled.
 var (
 	ErrNoReservation = errors.New("there is no such reservation; it may have been settled long ago")
-	ErrSettled       = errors.New("the reservation was settled before, or ran out")
 	ErrTooMuch       = errors.New("more than is reserved")
 )
 
@@ -24,6 +24,23 @@ type Elsewhere struct{ Holder string }
 
 // Error names the holder.
 func (e Elsewhere) Error() string { return "the reservation is kept by holder " + e.Holder }
+
+// A Conflict is how a reservation stands that cannot be settled as is asked, for it was settled in another way.
+type Conflict struct {
+	Counted int64 // units that it was committed with
+	Lapsed  bool  // its time is over; if nothing was counted it may have run out, which is not told from a release
+}
+
+// Error says which way it was.
+func (c Conflict) Error() string {
+	switch {
+	case c.Counted > 0:
+		return fmt.Sprintf("it was committed with %d units", c.Counted)
+	case c.Lapsed:
+		return "it was released or ran out; nothing was counted"
+	}
+	return "it was released; nothing was counted"
+}
 
 // A Reserved is a reservation that was made.
 type Reserved struct {
@@ -69,47 +86,78 @@ func (t *try) set(span ledger.Span, q, now int64) *ledger.Refusal {
 	return t.a.led.Reserve(hold, q, now)
 }
 
-// Commit counts q units of a reservation, and lets the rest go.
-func (m *Meter) Commit(address string, q int64) error {
-	return m.settle(address, func(led *ledger.Account, id string) *ledger.Refusal { return led.Commit(id, q) })
+// Commit counts q units of a reservation, and lets the rest go. One that was committed with q before is not counted
+// again: whoever asks has lost the answer.
+func (m *Meter) Commit(address string, q int64) (replayed bool, err error) {
+	return m.settle(address, ending{
+		do:   func(led *ledger.Account, id string) *ledger.Refusal { return led.Commit(id, q) },
+		done: func(r *ledger.Reservation) bool { return r.Counted == q && !r.Back },
+	})
 }
 
-// Cancel lets a reservation go.
-func (m *Meter) Cancel(address string) error { return m.settle(address, (*ledger.Account).Cancel) }
+// Cancel lets a reservation go. One of which nothing was counted is let go already.
+func (m *Meter) Cancel(address string) (replayed bool, err error) {
+	return m.settle(address, ending{
+		do:   (*ledger.Account).Cancel,
+		done: func(r *ledger.Reservation) bool { return r.Counted == 0 },
+	})
+}
 
-// settle ends a reservation, and returns when that is written down.
-func (m *Meter) settle(address string, end func(*ledger.Account, string) *ledger.Refusal) error {
+// An ending is a way to settle a reservation.
+type ending struct {
+	do   func(led *ledger.Account, id string) *ledger.Refusal
+	done func(*ledger.Reservation) bool // one that was settled before stands as do would have left it
+}
+
+// settle ends a reservation, and returns when that is written down, also if it was ended before: what an earlier call
+// did may be on its way to the vault.
+func (m *Meter) settle(address string, e ending) (replayed bool, err error) {
 	whose, id, a := m.resolve(address)
 	if a == nil {
-		return m.missing(whose)
+		return false, m.missing(whose)
 	}
 	in, err := m.enter()
 	if err != nil {
-		return err
+		return false, err
 	}
-	no := m.settleIn(in, a, func() *ledger.Refusal { return end(&a.led, id) })
+	replayed, no := m.settleIn(in, a, id, e)
 	m.leave()
-	if no == nil {
-		return in.wait()
+	switch {
+	case errors.Is(no, ErrNoReservation):
+		return false, m.missing(whose)
+	case errors.Is(no, ErrTooMuch):
+		return false, no
 	}
-	switch no.Code {
-	case ledger.CodeSettled:
-		return ErrSettled
-	case ledger.CodeTooMany:
-		return ErrTooMuch
+	m.signal()
+	if err := in.wait(); err != nil {
+		return false, err
 	}
-	return m.missing(whose)
+	return replayed, no
 }
 
-func (m *Meter) settleIn(in *batch, a *account, end func() *ledger.Refusal) *ledger.Refusal {
+// settleIn tells whether a reservation was settled so before, or why it cannot be.
+func (m *Meter) settleIn(in *batch, a *account, id string, e ending) (replayed bool, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	changed := a.led.Expire(m.clock.read()) // one that has run out is no more
-	no := end()
+	now := m.clock.read()
+	changed := a.led.Expire(now) // one that has run out is no more
+	no := e.do(&a.led, id)
 	if changed || no == nil {
 		m.add(in, a)
 	}
-	return no
+	switch {
+	case no == nil:
+		return false, nil
+	case no.Code == ledger.CodeTooMany:
+		return false, ErrTooMuch
+	case no.Code != ledger.CodeSettled:
+		return false, ErrNoReservation
+	}
+	r := a.led.Reservation(id)
+	if e.done(r) {
+		return true, nil
+	}
+	return false, Conflict{Counted: r.Counted, Lapsed: now >= r.Expires}
 }
 
 // missing says of a reservation that is not known here whether another holder made it.

@@ -20,6 +20,24 @@ func (s *stand) reserve(m *Meter, q int64) Reserved {
 	return r
 }
 
+// outcome is what became of an attempt to settle a reservation, in words.
+func outcome(replayed bool, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case replayed:
+		return "replayed"
+	}
+	return "done"
+}
+
+func became(t *testing.T, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestWhatIsReservedCannotBeConsumedByOthers(t *testing.T) { synctest.Test(t, whatIsReserved) }
 
 func whatIsReserved(t *testing.T) {
@@ -39,17 +57,8 @@ func whatIsReserved(t *testing.T) {
 	if other := s.reserve(m, 1); other.ID != "" {
 		t.Error("a reservation beyond the limit was made")
 	}
-	if err := m.Commit(r.ID, 7); !errors.Is(err, ErrTooMuch) {
-		t.Errorf("more than is reserved: got %v", err)
-	}
-	if err := m.Commit(r.ID, 4); err != nil {
-		t.Fatal(err)
-	}
-	for _, err := range []error{m.Commit(r.ID, 1), m.Cancel(r.ID)} {
-		if !errors.Is(err, ErrSettled) {
-			t.Errorf("again: got %v", err)
-		}
-	}
+	became(t, outcome(m.Commit(r.ID, 7)), ErrTooMuch.Error())
+	became(t, outcome(m.Commit(r.ID, 4)), "done")
 	if res := s.consume(m, 2); !res.Decision.Allowed {
 		t.Errorf("what went back: got %+v", res)
 	}
@@ -66,13 +75,9 @@ func aReservationThatRunsOut(t *testing.T) {
 	m, stop := s.open(newTin(1))
 	defer stop()
 	r, cancelled := s.reserve(m, 6), s.reserve(m, 4)
-	if err := m.Cancel(cancelled.ID); err != nil {
-		t.Fatal(err)
-	}
+	became(t, outcome(m.Cancel(cancelled.ID)), "done")
 	time.Sleep(61 * time.Second)
-	if err := m.Commit(r.ID, 1); !errors.Is(err, ErrSettled) {
-		t.Errorf("after its time: got %v", err)
-	}
+	became(t, outcome(m.Commit(r.ID, 1)), "it was released or ran out; nothing was counted")
 	if res := s.consume(m, 10); !res.Decision.Allowed {
 		t.Errorf("got %+v", res)
 	}
@@ -94,19 +99,64 @@ func aReservationIsItsHolders(t *testing.T) {
 		m, stop = s.open(crashed)
 		other, stopOther := s.open(newTin(2))
 		var elsewhere Elsewhere
-		if err := other.Commit(r.ID, 6); !errors.As(err, &elsewhere) || !strings.HasPrefix(r.ID, elsewhere.Holder) {
+		if _, err := other.Commit(r.ID, 6); !errors.As(err, &elsewhere) || !strings.HasPrefix(r.ID, elsewhere.Holder) {
 			t.Errorf("at another holder: got %v", err)
 		}
-		if err := other.Commit("nonsense", 6); !errors.Is(err, ErrNoReservation) {
-			t.Errorf("got %v", err)
-		}
-		if err := m.Commit(r.ID, 6); err != nil {
-			t.Errorf("after a restart: %v", err)
-		}
+		became(t, outcome(other.Commit("nonsense", 6)), ErrNoReservation.Error())
+		became(t, outcome(m.Commit(r.ID, 6)), "done")
 		stop()
 		stopOther()
 		if got := s.folded(); got.Used != 6 || got.Out != 0 {
 			t.Errorf("the hub has %+v", got)
 		}
 	}
+}
+
+func TestASettlementThatIsRepeatedIsDoneOnce(t *testing.T) {
+	synctest.Test(t, aSettlementThatIsRepeated)
+}
+
+func aSettlementThatIsRepeated(t *testing.T) {
+	s := newStand(t, hard(20))
+	m, stop := s.open(newTin(1))
+	defer stop()
+	committed, cancelled, void := s.reserve(m, 6), s.reserve(m, 4), s.reserve(m, 2)
+	became(t, outcome(m.Commit(committed.ID, 4)), "done")
+	became(t, outcome(m.Commit(committed.ID, 4)), "replayed")
+	became(t, outcome(m.Commit(committed.ID, 3)), "it was committed with 4 units")
+	became(t, outcome(m.Cancel(committed.ID)), "it was committed with 4 units")
+	became(t, outcome(m.Cancel(cancelled.ID)), "done")
+	became(t, outcome(m.Cancel(cancelled.ID)), "replayed")
+	became(t, outcome(m.Commit(cancelled.ID, 4)), "it was released; nothing was counted")
+	became(t, outcome(m.Commit(void.ID, 0)), "done")
+	became(t, outcome(m.Commit(void.ID, 0)), "replayed")
+	time.Sleep(time.Hour)
+	became(t, outcome(m.Commit(committed.ID, 4)), "replayed")
+	became(t, outcome(m.Cancel(cancelled.ID)), "replayed")
+	became(t, outcome(m.Commit(cancelled.ID, 4)), "it was released or ran out; nothing was counted")
+	if got := s.folded(); got.Used != 4 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+func TestARepeatedSettlementIsAnsweredOnceTheFirstIsWritten(t *testing.T) {
+	synctest.Test(t, aRepeatedSettlementIsAnswered)
+}
+
+func aRepeatedSettlementIsAnswered(t *testing.T) {
+	s, v := newStand(t, hard(10)), newTin(1)
+	v.slow = time.Second
+	m, stop := s.open(v)
+	defer stop()
+	r := s.reserve(m, 6)
+	v.beFull(true)
+	answers := make(chan string)
+	for range 2 {
+		go func() { answers <- outcome(m.Commit(r.ID, 4)) }()
+		time.Sleep(100 * time.Millisecond) // the vault is being asked
+	}
+	became(t, <-answers, errFull.Error())
+	became(t, <-answers, errFull.Error())
+	v.beFull(false)
+	became(t, outcome(m.Commit(r.ID, 4)), "done")
 }
