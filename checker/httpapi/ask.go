@@ -76,6 +76,8 @@ func fieldOf(name []byte) int {
 // takes tells whether a call knows a field.
 func (w *work) takes(field int) bool {
 	switch {
+	case w.api == apiRefund:
+		return false
 	case field < fieldValue:
 		return true
 	case field < fieldKey:

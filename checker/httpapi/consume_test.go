@@ -61,6 +61,7 @@ func (c *till) Reserve(ctx context.Context, r *meter.Request, ttl time.Duration)
 
 func (c *till) Commit(string, int64) (bool, error) { return c.replayed, c.err }
 func (c *till) Cancel(string) (bool, error)        { return c.replayed, c.err }
+func (c *till) Refund(string) (int64, bool, error) { return 4, c.replayed, c.err }
 
 func (c *till) Status() meter.Status { return meter.Status{Held: 7, Unreported: 3} }
 

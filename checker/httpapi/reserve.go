@@ -20,6 +20,8 @@ const (
 var (
 	noReservation = trouble{status: 404, code: "reservation_not_found",
 		detail: "there is no such reservation here; it may have been settled long ago"}
+	stillOpen = trouble{status: 409, code: "reservation_open",
+		detail: "it is reserved, not committed, so that there is nothing to take back; let it go by DELETE instead"}
 )
 
 // reserve sets units aside.
@@ -97,6 +99,35 @@ func (a *API) cancel(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	return trouble{}, true
 }
 
+// refund takes back what a reservation consumed.
+func (a *API) refund(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	if !ctx.IsPost() {
+		return wrongMethod(ctx, fasthttp.MethodPost), false
+	}
+	id, t, ok := a.reservation(ctx, w, query)
+	if !ok {
+		return t, false
+	}
+	s := scanner{b: ctx.Request.Body(), w: w}
+	if s.peek() != 0 {
+		if t, ok = s.ask(&w.ask); !ok && t.field != "" {
+			t.detail = "a refund takes back all that was consumed; its body is empty or {}"
+		}
+		if !ok {
+			return t, false
+		}
+	}
+	if !s.end() {
+		return s.trouble(), false
+	}
+	units, replayed, err := a.o.Meter.Refund(id)
+	if err != nil {
+		return unsettled(err), false
+	}
+	w.settled(id, `,"refunded":`, units, replayed)
+	return trouble{}, true
+}
+
 // reservation is the one that the path names.
 func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (string, trouble, bool) {
 	if t, ok := a.counts(); !ok {
@@ -106,7 +137,10 @@ func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (stri
 		return "", t, false
 	}
 	path, _, _ := split(ctx)
-	raw := bytes.TrimSuffix(path[len(reservations)+1:], []byte("/commit"))
+	raw := path[len(reservations)+1:]
+	for _, end := range []string{"/commit", "/refund"} {
+		raw = bytes.TrimSuffix(raw, []byte(end))
+	}
 	id, ok := w.decodePath(raw)
 	if !ok || len(id) == 0 {
 		return "", noReservation, false
@@ -131,6 +165,8 @@ func unsettled(err error) trouble {
 	case errors.As(err, &elsewhere):
 		return trouble{status: 409, code: "reservation_elsewhere",
 			detail: "another holder keeps it: " + elsewhere.Holder + "; settle it at the sidecar that made it"}
+	case errors.As(err, &conflict) && conflict.Open:
+		return stillOpen
 	case errors.As(err, &conflict):
 		return trouble{status: 409, code: "reservation_settled", detail: conflict.Error()}
 	case errors.Is(err, meter.ErrTooMuch):

@@ -33,7 +33,16 @@ func TestReservationsAreMadeAndSettled(t *testing.T) {
 		"let go late":     {"DELETE", "/ab.c", "", meter.Conflict{Counted: 3}, 409, `"it was committed with 3 units"`},
 		"committed late": {"POST", "/ab.c/commit", `{"quantity":2}`, meter.Conflict{Lapsed: true}, 409,
 			`"reservation_settled","detail":"it was released or ran out; nothing was counted"`},
-		"by another means": {"GET", "/ab.c", "", nil, 405, `"method_not_allowed"`},
+		"refunded":         {"POST", "/ab.c/refund", "", nil, 200, `{"reservation":"ab.c","refunded":4}`},
+		"refunded alike":   {"POST", "/ab.c/refund", " {} ", nil, 200, `{"reservation":"ab.c","refunded":4}`},
+		"refunded in part": {"POST", "/ab.c/refund", `{"quantity":2}`, nil, 400, `quantity: a refund takes back all`},
+		"refund of a list": {"POST", "/ab.c/refund", `[]`, nil, 400, `"bad_request"`},
+		"refund and more":  {"POST", "/ab.c/refund", `{}{}`, nil, 400, `something after the end`},
+		"refund too early": {"POST", "/ab.c/refund", "", meter.Conflict{Open: true}, 409,
+			`"reservation_open","detail":"it is reserved, not committed`},
+		"refund of nothing": {"POST", "/ab.c/refund", "", meter.Conflict{}, 409, `"reservation_settled"`},
+		"refund elsewhere":  {"POST", "/ab.c/refund", "", meter.Elsewhere{Holder: "ab"}, 409, `keeps it: ab`},
+		"by another means":  {"GET", "/ab.c", "", nil, 405, `"method_not_allowed"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := New(Options{Source: newKnown(t), Meter: &till{err: tc.err}, Now: func() time.Time { return noon }})
@@ -53,6 +62,7 @@ func TestReservationsAreMadeAndSettled(t *testing.T) {
 func TestASettlementThatIsRepeatedSaysSo(t *testing.T) {
 	for call, want := range map[[3]string]string{
 		{"POST", "/ab.c/commit", `{"quantity":2}`}: `{"reservation":"ab.c","consumed":2,"replayed":true}`,
+		{"POST", "/ab.c/refund", ""}:               `{"reservation":"ab.c","refunded":4,"replayed":true}`,
 		{"DELETE", "/ab.c", ""}:                    `{"reservation":"ab.c","consumed":0,"replayed":true}`,
 	} {
 		a, err := New(Options{Source: newKnown(t), Meter: &till{replayed: true}, Now: func() time.Time { return noon }})

@@ -27,13 +27,19 @@ func (e Elsewhere) Error() string { return "the reservation is kept by holder " 
 
 // A Conflict is how a reservation stands that cannot be settled as is asked, for it was settled in another way.
 type Conflict struct {
-	Counted int64 // units that it was committed with
-	Lapsed  bool  // its time is over; if nothing was counted it may have run out, which is not told from a release
+	Open     bool  // nothing was done with it, so that there is nothing to take back
+	Counted  int64 // units that it was committed with
+	Refunded bool  // they were taken back
+	Lapsed   bool  // its time is over; if nothing was counted it may have run out, which is not told from a release
 }
 
 // Error says which way it was.
 func (c Conflict) Error() string {
 	switch {
+	case c.Open:
+		return "it is reserved, not committed"
+	case c.Refunded:
+		return fmt.Sprintf("it was committed with %d units, which were taken back", c.Counted)
 	case c.Counted > 0:
 		return fmt.Sprintf("it was committed with %d units", c.Counted)
 	case c.Lapsed:
@@ -89,18 +95,29 @@ func (t *try) set(span ledger.Span, q, now int64) *ledger.Refusal {
 // Commit counts q units of a reservation, and lets the rest go. One that was committed with q before is not counted
 // again: whoever asks has lost the answer.
 func (m *Meter) Commit(address string, q int64) (replayed bool, err error) {
-	return m.settle(address, ending{
+	e, err := m.settle(address, ending{
 		do:   func(led *ledger.Account, id string) *ledger.Refusal { return led.Commit(id, q) },
 		done: func(r *ledger.Reservation) bool { return r.Counted == q && !r.Back },
 	})
+	return e.replayed, err
 }
 
 // Cancel lets a reservation go. One of which nothing was counted is let go already.
 func (m *Meter) Cancel(address string) (replayed bool, err error) {
-	return m.settle(address, ending{
+	e, err := m.settle(address, ending{
 		do:   (*ledger.Account).Cancel,
-		done: func(r *ledger.Reservation) bool { return r.Counted == 0 },
+		done: func(r *ledger.Reservation) bool { return r.Ended && r.Counted == 0 },
 	})
+	return e.replayed, err
+}
+
+// Refund takes back all that a reservation was committed with, once, as long as its period is not forgotten.
+func (m *Meter) Refund(address string) (units int64, replayed bool, err error) {
+	e, err := m.settle(address, ending{
+		do:   (*ledger.Account).Refund,
+		done: func(r *ledger.Reservation) bool { return r.Back },
+	})
+	return e.counted, e.replayed, err
 }
 
 // An ending is a way to settle a reservation.
@@ -109,34 +126,40 @@ type ending struct {
 	done func(*ledger.Reservation) bool // one that was settled before stands as do would have left it
 }
 
+// An ended is what became of a reservation.
+type ended struct {
+	counted  int64 // units that it was committed with
+	replayed bool  // it stood so before
+}
+
 // settle ends a reservation, and returns when that is written down, also if it was ended before: what an earlier call
 // did may be on its way to the vault.
-func (m *Meter) settle(address string, e ending) (replayed bool, err error) {
+func (m *Meter) settle(address string, e ending) (ended, error) {
 	whose, id, a := m.resolve(address)
 	if a == nil {
-		return false, m.missing(whose)
+		return ended{}, m.missing(whose)
 	}
 	in, err := m.enter()
 	if err != nil {
-		return false, err
+		return ended{}, err
 	}
-	replayed, no := m.settleIn(in, a, id, e)
+	was, no := m.settleIn(in, a, id, e)
 	m.leave()
 	switch {
 	case errors.Is(no, ErrNoReservation):
-		return false, m.missing(whose)
+		return ended{}, m.missing(whose)
 	case errors.Is(no, ErrTooMuch):
-		return false, no
+		return ended{}, no
 	}
 	m.signal()
 	if err := in.wait(); err != nil {
-		return false, err
+		return ended{}, err
 	}
-	return replayed, no
+	return was, no
 }
 
-// settleIn tells whether a reservation was settled so before, or why it cannot be.
-func (m *Meter) settleIn(in *batch, a *account, id string, e ending) (replayed bool, why error) {
+// settleIn tells how a reservation was ended, or why it cannot be.
+func (m *Meter) settleIn(in *batch, a *account, id string, e ending) (ended, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := m.clock.read()
@@ -145,19 +168,17 @@ func (m *Meter) settleIn(in *batch, a *account, id string, e ending) (replayed b
 	if changed || no == nil {
 		m.add(in, a)
 	}
-	switch {
-	case no == nil:
-		return false, nil
-	case no.Code == ledger.CodeTooMany:
-		return false, ErrTooMuch
-	case no.Code != ledger.CodeSettled:
-		return false, ErrNoReservation
+	if no != nil && no.Code == ledger.CodeTooMany {
+		return ended{}, ErrTooMuch
 	}
 	r := a.led.Reservation(id)
-	if e.done(r) {
-		return true, nil
+	switch {
+	case r == nil || no != nil && no.Code != ledger.CodeSettled:
+		return ended{}, ErrNoReservation
+	case no == nil || e.done(r):
+		return ended{counted: r.Counted, replayed: no != nil}, nil
 	}
-	return false, Conflict{Counted: r.Counted, Lapsed: now >= r.Expires}
+	return ended{}, Conflict{Open: !r.Ended, Counted: r.Counted, Refunded: r.Back, Lapsed: now >= r.Expires}
 }
 
 // missing says of a reservation that is not known here whether another holder made it.

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -159,4 +160,61 @@ func aRepeatedSettlementIsAnswered(t *testing.T) {
 	became(t, <-answers, errFull.Error())
 	v.beFull(false)
 	became(t, outcome(m.Commit(r.ID, 4)), "done")
+}
+
+func TestWhatWasCommittedIsTakenBackOnce(t *testing.T) { synctest.Test(t, whatWasCommitted) }
+
+func whatWasCommitted(t *testing.T) {
+	for _, a := range []checker.Allowance{hard(20), {Limit: 5, Per: checker.Month, Soft: true}} {
+		s, v := newStand(t, a), newTin(1)
+		m, stop := s.open(v)
+		r, released, lapsed := s.reserve(m, 6), s.reserve(m, 1), s.reserve(m, 1)
+		became(t, refunded(m, r), "it is reserved, not committed")
+		became(t, outcome(m.Commit(r.ID, 4)), "done")
+		became(t, outcome(m.Cancel(released.ID)), "done")
+		became(t, refunded(m, r), "4 done")
+		became(t, refunded(m, r), "4 replayed")
+		became(t, refunded(m, released), "it was released; nothing was counted")
+		became(t, outcome(m.Commit(r.ID, 4)), "it was committed with 4 units, which were taken back")
+		became(t, outcome(m.Cancel(r.ID)), "it was committed with 4 units, which were taken back")
+		time.Sleep(2 * time.Minute)
+		became(t, refunded(m, lapsed), "it was released or ran out; nothing was counted")
+		if got := s.folded(); got.Used != 0 {
+			t.Errorf("the hub has %+v", got)
+		}
+		if res := s.consume(m, 20); !res.Decision.Allowed {
+			t.Errorf("what was taken back: got %+v", res)
+		}
+		stop()
+		m, stop = s.open(v)
+		became(t, refunded(m, r), "4 replayed")
+		other, stopOther := s.open(newTin(2))
+		became(t, refunded(other, r), Elsewhere{r.ID[:strings.Index(r.ID, ".")]}.Error())
+		stop()
+		stopOther()
+	}
+}
+
+// refunded is what became of an attempt to take a reservation back.
+func refunded(m *Meter, r Reserved) string {
+	units, replayed, err := m.Refund(r.ID)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(units, " ", outcome(replayed, nil))
+}
+
+func TestWhatIsOfAForgottenPeriodIsNotTakenBack(t *testing.T) { synctest.Test(t, whatIsForgotten) }
+
+func whatIsForgotten(t *testing.T) {
+	s := newStand(t, checker.Allowance{Limit: 20, Per: checker.Hour})
+	m, stop := s.open(newTin(1))
+	defer stop()
+	r := s.reserve(m, 6)
+	became(t, outcome(m.Commit(r.ID, 4)), "done")
+	for range 5 {
+		time.Sleep(time.Hour)
+		s.consume(m, 1)
+	}
+	became(t, refunded(m, r), ErrNoReservation.Error())
 }
