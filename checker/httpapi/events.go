@@ -6,6 +6,7 @@ import (
 	"mime"
 	"slices"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
@@ -22,6 +23,7 @@ type event struct {
 	source   []byte
 	feature  []byte // its type
 	customer []byte // its subject
+	time     []byte // when it was used, which is only held against its form; nil: not given
 	quantity int64  // of its data; -1: not given
 }
 
@@ -122,8 +124,10 @@ func (d *delivery) blame(t trouble, i int) trouble {
 	return t
 }
 
-// attributes are those that are read.
-var attributes = []string{"specversion", "id", "source", "type", "subject"}
+// attributes are those that are read. The first needed must be there.
+var attributes = []string{"specversion", "id", "source", "type", "subject", "time"}
+
+const needed = 5
 
 const eventTypes = "it must be application/cloudevents+json for one event, application/cloudevents-batch+json for a " +
 	"list of them, or another type, such as application/json, for the data of one whose attributes are ce- headers"
@@ -223,7 +227,11 @@ func (s *scanner) event(e *event) (trouble, bool) {
 }
 
 func (s *scanner) attribute(e *event, name []byte) (trouble, bool) {
-	if to := e.part(string(name)); to != nil {
+	to := e.part(string(name))
+	if to == &e.time && s.peek() == 'n' {
+		to = nil // CloudEvents have null for what is not given
+	}
+	if to != nil {
 		if s.peek() != '"' {
 			return badRequest(string(name), "it must be a text"), false
 		}
@@ -258,6 +266,8 @@ func (e *event) part(name string) *[]byte {
 		return &e.feature
 	case "subject":
 		return &e.customer
+	case "time":
+		return &e.time
 	}
 	return nil
 }
@@ -316,13 +326,16 @@ func (w *work) decodeHeader(raw []byte) ([]byte, bool) {
 
 // complete tells whether everything is there.
 func (e *event) complete() (trouble, bool) {
-	for _, name := range attributes {
+	for _, name := range attributes[:needed] {
 		if len(*e.part(name)) == 0 {
 			return badRequest(name, "it is missing"), false
 		}
 	}
 	if string(e.version) != "1.0" {
 		return badRequest("specversion", "it must be 1.0"), false
+	}
+	if e.time != nil && !isTime(e.time) {
+		return badRequest("time", "it must be an RFC 3339 timestamp such as 2026-11-23T12:00:00Z, or left out"), false
 	}
 	if e.quantity < 0 {
 		return badRequest("data.quantity", "it is missing"), false
@@ -334,4 +347,10 @@ func (e *event) complete() (trouble, bool) {
 	t, ok := checkID(fieldCustomer, e.customer)
 	t.field = "subject"
 	return t, ok
+}
+
+// isTime tells whether a text is a timestamp of RFC 3339, which may have small letters.
+func isTime(text []byte) bool {
+	var t time.Time
+	return t.UnmarshalText(bytes.ToUpper(text)) == nil
 }

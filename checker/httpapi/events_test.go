@@ -80,3 +80,32 @@ func TestWhatIsWrongWithAHeaderOfAnEventIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTimeOfAnEventIsATime(t *testing.T) {
+	for given, good := range map[string]bool{"2026-11-23T12:00:00Z": true, "2026-10-23t12:00:00.25+01:00": true,
+		"yesterday": false, "2026-11-23": false, "1795435200": false, "2026-11-23T12:00:00": false,
+		"2026-02-30T12:00:00Z": false} {
+		event := strings.Replace(oneEvent, `"id"`, `"time":"`+given+`","id"`, 1)
+		headers := headersOf(binary)
+		headers["ce-time"] = given
+		for field, m := range map[string]message{
+			"time":           {"/v1/usage", headersOf(structured), event},
+			"events[0].time": {"/v1/usage", headersOf(batched), "[" + event + "]"},
+			"ce-time":        {"/v1/usage", headers, `{"quantity":1}`},
+		} {
+			status, want := 202, "accepted"
+			if !good {
+				status, want = 400, `"`+field+": it must be an RFC 3339 timestamp"
+			}
+			if got, body := post(t, &till{}, m); got != status || !strings.Contains(body, want) {
+				t.Errorf("%s: got %d %s, want %d %s", given, got, body, status, want)
+			}
+		}
+	}
+	for given, want := range map[string]int{`""`: 400, "7": 400, "null": 202} {
+		event := strings.Replace(oneEvent, `"id"`, `"time":`+given+`,"id"`, 1)
+		if got, body := post(t, &till{}, message{"/v1/usage", headersOf(structured), event}); got != want {
+			t.Errorf("%s: got %d %s, want %d", given, got, body, want)
+		}
+	}
+}
