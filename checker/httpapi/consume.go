@@ -116,6 +116,14 @@ func (w *work) takeKey(ctx *fasthttp.RequestCtx) (trouble, bool) {
 
 const emptyKey = "it is empty; give 1 to 256 bytes, or leave it out to have every request counted"
 
+// unkeyed refuses the header where it would not be honoured: who sends it relies on it.
+func unkeyed(ctx *fasthttp.RequestCtx, instead string) (trouble, bool) {
+	if len(ctx.Request.Header.PeekAll(keyHeader)) > 0 {
+		return badRequest(keyHeader, "this call takes none; "+instead), false
+	}
+	return trouble{}, true
+}
+
 // request is what the meter is asked.
 func (a *API) request(w *work, view *index.View) *meter.Request {
 	k := &w.ask

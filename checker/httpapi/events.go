@@ -41,6 +41,11 @@ func (a *API) usage(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, b
 	if t, ok := emptyQuery(query); !ok {
 		return t, false
 	}
+	path, _, _ := split(ctx)
+	own := string(path) == "/v1/usage" // or other meters' path, which is as they have it
+	if t, ok := unkeyed(ctx, "an event is known by its source and id, and counted once"); own && !ok {
+		return t, false
+	}
 	in, faulty, whole := w.readEvents(ctx)
 	if !whole && len(in.events) == 0 {
 		return faulty, false
@@ -60,7 +65,7 @@ func (a *API) usage(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, b
 	if err != nil {
 		return uncounted(err), false
 	}
-	if path, _, _ := split(ctx); string(path) != "/v1/usage" { // other meters' path, which they answer without a body
+	if !own { // they answer without a body
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
 		return trouble{}, true
 	}

@@ -26,8 +26,15 @@ var (
 
 // reserve sets units aside.
 func (a *API) reserve(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	const instead = "a reservation that is made twice runs out by itself, or release the one that you do not need"
 	view, t, ok := a.demand(ctx, w, query)
+	if t.field == fieldNames[fieldKey] {
+		t.detail = "this call takes none; " + instead
+	}
 	if !ok {
+		return t, false
+	}
+	if t, ok := unkeyed(ctx, instead); !ok {
 		return t, false
 	}
 	ttl, t, ok := w.ask.life()
@@ -134,6 +141,9 @@ func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (stri
 		return "", t, false
 	}
 	if t, ok := emptyQuery(query); !ok {
+		return "", t, false
+	}
+	if t, ok := unkeyed(ctx, "the reservation is settled once; repeat the request as it was"); !ok {
 		return "", t, false
 	}
 	path, _, _ := split(ctx)

@@ -23,7 +23,7 @@ func TestReservationsAreMadeAndSettled(t *testing.T) {
 		"without an end":  {"POST", "", `{` + acme + `}`, nil, 400, `ttl: it must be a duration`},
 		"for ever":        {"POST", "", `{` + acme + `,"ttl":"8d"}`, nil, 400, `ttl: it must be a duration`},
 		"beyond counting": {"POST", "", `{` + acme + `,"ttl":"213505d"}`, nil, 400, `ttl: it must be a duration`},
-		"with a key":      {"POST", "", `{` + acme + `,"ttl":"1m","idempotency_key":"k"}`, nil, 400, `not known here`},
+		"with a key":      {"POST", "", `{` + acme + `,"ttl":"1m","idempotency_key":"k"}`, nil, 400, `takes none`},
 		"committed":       {"POST", "/ab.c/commit", `{"quantity":2}`, nil, 200, `{"reservation":"ab.c","consumed":2}`},
 		"of nothing":      {"POST", "/ab.c/commit", `{}`, nil, 400, `quantity: it is missing`},
 		"too much":        {"POST", "/ab.c/commit", `{"quantity":2}`, meter.ErrTooMuch, 400, `more than is reserved`},
