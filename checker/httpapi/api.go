@@ -34,10 +34,12 @@ type Meter interface {
 	Consume(ctx context.Context, r *meter.Request) (meter.Result, error)
 	// Reserve decides as Consume does, and sets units aside; a denied one has no ID.
 	Reserve(ctx context.Context, r *meter.Request, ttl time.Duration) (meter.Result, meter.Reserved, error)
-	// Commit counts q units of a reservation, and lets the rest go.
-	Commit(id string, q int64) error
-	// Cancel lets a reservation go.
-	Cancel(id string) error
+	// Commit counts q units of a reservation, and lets the rest go; replayed: it did so before.
+	Commit(id string, q int64) (replayed bool, err error)
+	// Cancel lets a reservation go; replayed: nothing was counted of it before, and it is gone.
+	Cancel(id string) (replayed bool, err error)
+	// Refund takes back all units that a reservation was committed with; replayed: it did so before.
+	Refund(id string) (units int64, replayed bool, err error)
 	// Record counts what has happened, once for each key, and answers how many were counted before.
 	Record(ctx context.Context, facts []meter.Fact) (duplicates int, err error)
 	// Status is how it stands.
@@ -78,7 +80,7 @@ func New(o Options) (*API, error) {
 	}
 	a.calls = [...]func(*fasthttp.RequestCtx, *work, []byte) (trouble, bool){apiCheck: a.check, apiChecks: a.checks,
 		apiEntitlements: a.entitlements, apiExplain: a.explain, apiConsume: a.consume, apiUsage: a.usage,
-		apiReserve: a.reserve, apiCommit: a.commit, apiCancel: a.cancel}
+		apiReserve: a.reserve, apiCommit: a.commit, apiCancel: a.cancel, apiRefund: a.refund}
 	a.metrics = newMeters(a)
 	return a, nil
 }
@@ -186,6 +188,9 @@ func inside(path []byte) (api, bool) {
 	}
 	if _, ok := between(path, "/v1/reservations/", "/commit"); ok {
 		return apiCommit, true
+	}
+	if _, ok := between(path, "/v1/reservations/", "/refund"); ok {
+		return apiRefund, true
 	}
 	return apiCancel, bytes.HasPrefix(path, []byte("/v1/reservations/"))
 }

@@ -20,7 +20,6 @@ type ask struct {
 	key         []byte // idempotency key; nil: none
 	ttl         []byte // of a reservation; nil: none
 	seen        uint16 // fields, by their place in fieldNames
-	nulls       uint16 // those of them that are null
 }
 
 // The fields of an ask.
@@ -77,6 +76,8 @@ func fieldOf(name []byte) int {
 // takes tells whether a call knows a field.
 func (w *work) takes(field int) bool {
 	switch {
+	case w.api == apiRefund:
+		return false
 	case field < fieldValue:
 		return true
 	case field < fieldKey:
@@ -123,7 +124,7 @@ func (k *ask) first(field int) bool {
 
 // named is a text if its field stands in the request; nil: it does not.
 func (k *ask) named(field int, text []byte) []byte {
-	if k.seen&^k.nulls&(1<<field) == 0 {
+	if k.seen&(1<<field) == 0 {
 		return nil
 	}
 	return text

@@ -1,11 +1,11 @@
 package httpapi
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -87,16 +87,41 @@ func (a *API) counts() (trouble, bool) {
 	return notCounting, false
 }
 
-// takeKey reads the header that other APIs have for the key, quoted or not.
+// keyHeader is where other APIs have the key.
+const keyHeader = "Idempotency-Key"
+
+// takeKey reads the header for the key, quoted or not. An empty key is none, and whoever sends one relies on it.
 func (w *work) takeKey(ctx *fasthttp.RequestCtx) (trouble, bool) {
-	given := ctx.Request.Header.Peek("Idempotency-Key")
-	if len(given) == 0 {
-		return trouble{}, true
+	switch given := ctx.Request.Header.PeekAll(keyHeader); len(given) {
+	case 0:
+	case 1:
+		if !w.ask.first(fieldKey) {
+			return badRequest("idempotency_key", "it stands in the body and in the header; keep one of them"), false
+		}
+		if t, ok := w.ask.set(fieldKey, bytes.Clone(bytes.Trim(given[0], `"`))); !ok {
+			t.field = keyHeader
+			return t, false
+		}
+		if len(w.ask.key) == 0 {
+			return badRequest(keyHeader, emptyKey), false
+		}
+	default:
+		return badRequest(keyHeader, "it stands twice"), false
 	}
-	if !w.ask.first(fieldKey) {
-		return badRequest("idempotency_key", "it stands in the body and in the header; keep one of them"), false
+	if w.ask.key != nil && len(w.ask.key) == 0 {
+		return badRequest("idempotency_key", emptyKey), false
 	}
-	return w.ask.set(fieldKey, []byte(strings.Trim(string(given), `"`)))
+	return trouble{}, true
+}
+
+const emptyKey = "it is empty; give 1 to 256 bytes, or leave it out to have every request counted"
+
+// unkeyed refuses the header where it would not be honoured: who sends it relies on it.
+func unkeyed(ctx *fasthttp.RequestCtx, instead string) (trouble, bool) {
+	if len(ctx.Request.Header.PeekAll(keyHeader)) > 0 {
+		return badRequest(keyHeader, "this call takes none; "+instead), false
+	}
+	return trouble{}, true
 }
 
 // request is what the meter is asked.

@@ -22,6 +22,8 @@ type till struct {
 	asked []meter.Request
 	res   meter.Result
 	err   error
+
+	replayed bool
 }
 
 func (c *till) Use(_, _, _ []byte, u *checker.Use) { u.Used, u.HeldRights = 2, 1 }
@@ -57,8 +59,9 @@ func (c *till) Reserve(ctx context.Context, r *meter.Request, ttl time.Duration)
 	return res, meter.Reserved{ID: "ab.c", Expires: noon.Add(ttl).UnixMilli()}, nil
 }
 
-func (c *till) Commit(_ string, _ int64) error { return c.err }
-func (c *till) Cancel(string) error            { return c.err }
+func (c *till) Commit(string, int64) (bool, error) { return c.replayed, c.err }
+func (c *till) Cancel(string) (bool, error)        { return c.replayed, c.err }
+func (c *till) Refund(string) (int64, bool, error) { return 4, c.replayed, c.err }
 
 func (c *till) Status() meter.Status { return meter.Status{Held: 7, Unreported: 3} }
 
@@ -121,48 +124,6 @@ func TestConsumptionIsAnsweredByWhatBecameOfIt(t *testing.T) {
 	}
 }
 
-func TestReservationsAreMadeAndSettled(t *testing.T) {
-	const acme = `"customer":"acme","feature":"calls"`
-	for name, tc := range map[string]struct {
-		method, path, body string
-		err                error
-		status             int
-		want               string
-	}{
-		"made": {"POST", "", `{` + acme + `,"quantity":3,"ttl":"10m"}`, nil, 201,
-			`"consumed":0,"reservation":"ab.c","reserved_until":"2026-11-23T12:10:00Z"}`},
-		"days":             {"POST", "", `{` + acme + `,"ttl":"1d"}`, nil, 201, `"2026-11-24T12:00:00Z"`},
-		"denied":           {"POST", "", `{` + acme + `,"quantity":4,"ttl":"10m"}`, nil, 200, `"limit_reached"`},
-		"without an end":   {"POST", "", `{` + acme + `}`, nil, 400, `ttl: it must be a duration`},
-		"for ever":         {"POST", "", `{` + acme + `,"ttl":"8d"}`, nil, 400, `ttl: it must be a duration`},
-		"beyond counting":  {"POST", "", `{` + acme + `,"ttl":"213505d"}`, nil, 400, `ttl: it must be a duration`},
-		"with a key":       {"POST", "", `{` + acme + `,"ttl":"1m","idempotency_key":"k"}`, nil, 400, `not known here`},
-		"committed":        {"POST", "/ab.c/commit", `{"quantity":2}`, nil, 200, `{"reservation":"ab.c","consumed":2}`},
-		"of nothing":       {"POST", "/ab.c/commit", `{}`, nil, 400, `quantity: it is missing`},
-		"of null":          {"POST", "/ab.c/commit", `{"quantity":null}`, nil, 400, `quantity: it is missing`},
-		"and more":         {"POST", "/ab.c/commit", `{"quantity":2}{}`, nil, 400, `something after the end`},
-		"too much":         {"POST", "/ab.c/commit", `{"quantity":2}`, meter.ErrTooMuch, 400, `more than is reserved`},
-		"elsewhere":        {"POST", "/ab.c/commit", `{"quantity":2}`, meter.Elsewhere{Holder: "ab"}, 409, `keeps it: ab`},
-		"unknown":          {"POST", "/x/commit", `{"quantity":2}`, meter.ErrNoReservation, 404, `"reservation_not_found"`},
-		"let go":           {"DELETE", "/ab.c", "", nil, 200, `{"reservation":"ab.c","consumed":0}`},
-		"twice":            {"DELETE", "/ab.c", "", meter.ErrSettled, 409, `"reservation_settled"`},
-		"by another means": {"GET", "/ab.c", "", nil, 405, `"method_not_allowed"`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a, err := New(Options{Source: newKnown(t), Meter: &till{err: tc.err}, Now: func() time.Time { return noon }})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx := request(tc.method, "/v1/reservations"+tc.path, tc.body)
-			a.Handler(ctx)
-			got := string(ctx.Response.Body())
-			if ctx.Response.StatusCode() != tc.status || !strings.Contains(got, tc.want) {
-				t.Errorf("got %d %s, want %d %s", ctx.Response.StatusCode(), got, tc.status, tc.want)
-			}
-		})
-	}
-}
-
 func TestAKeyStandsInTheBodyOrInTheHeader(t *testing.T) {
 	const body = `{"customer":"acme","feature":"calls"`
 	var c till
@@ -188,6 +149,43 @@ func TestAKeyStandsInTheBodyOrInTheHeader(t *testing.T) {
 	post(t, &c, message{"/v1/consume", nil, body + `,"quantity":2,"idempotency_key":"k"}`})
 	if last := c.asked[len(c.asked)-1]; last.Payload == c.asked[0].Payload {
 		t.Error("another quantity has the same payload")
+	}
+}
+
+func TestAKeyThatIsNoneIsRefused(t *testing.T) {
+	const acme = `{"customer":"acme","feature":"calls"`
+	const remedy = "give 1 to 256 bytes, or leave it out"
+	long := strings.Repeat("k", 257)
+	for name, tc := range map[string]struct {
+		headers []string
+		body    string
+		want    string
+	}{
+		"empty in the body":       {nil, acme + `,"idempotency_key":""}`, "idempotency_key: it is empty"},
+		"the remedy in the body":  {nil, acme + `,"idempotency_key":""}`, remedy},
+		"an empty header":         {[]string{""}, acme + "}", "Idempotency-Key: it is empty"},
+		"the remedy of a header":  {[]string{""}, acme + "}", remedy},
+		"an empty header, quoted": {[]string{`""`}, acme + "}", "Idempotency-Key: it is empty"},
+		"two headers":             {[]string{"a", "b"}, acme + "}", "Idempotency-Key: it stands twice"},
+		"a long header":           {[]string{long}, acme + "}", "Idempotency-Key: it has more than 256 bytes"},
+		"an empty header also":    {[]string{""}, acme + `,"idempotency_key":"k"}`, "in the body and in the header"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c till
+			a, err := New(Options{Source: newKnown(t), Meter: &c, Now: func() time.Time { return noon }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx := request("POST", "/v1/consume", tc.body)
+			for _, key := range tc.headers {
+				ctx.Request.Header.Add("Idempotency-Key", key)
+			}
+			a.Handler(ctx)
+			got := string(ctx.Response.Body())
+			if ctx.Response.StatusCode() != 400 || !strings.Contains(got, tc.want) || len(c.asked) > 0 {
+				t.Errorf("got %d %s, want 400 %s", ctx.Response.StatusCode(), got, tc.want)
+			}
+		})
 	}
 }
 

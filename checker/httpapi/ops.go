@@ -30,11 +30,12 @@ const (
 	apiReserve
 	apiCommit
 	apiCancel
+	apiRefund
 	apiCount
 )
 
 var apiNames = [apiCount]string{"check", "checks", "entitlements", "explain", "consume", "usage",
-	"reserve", "commit", "cancel"}
+	"reserve", "commit", "cancel", "refund"}
 
 // timedOne is of how many requests one is timed: reading a clock twice costs as much as finding a customer.
 const timedOne = 16

@@ -88,7 +88,7 @@ func pathsIn(t *testing.T, function string) (paths []string) {
 // joined puts what stands around a name in a path together: a text that ends with a slash, and one behind it if it is
 // an end.
 func joined(texts []string) (paths []string) {
-	ends := []string{"/entitlements", "/commit"}
+	ends := []string{"/entitlements", "/commit", "/refund"}
 	for i := 0; i < len(texts); i++ {
 		path := texts[i]
 		switch {

@@ -20,13 +20,21 @@ const (
 var (
 	noReservation = trouble{status: 404, code: "reservation_not_found",
 		detail: "there is no such reservation here; it may have been settled long ago"}
-	settledBefore = trouble{status: 409, code: "reservation_settled", detail: "the reservation was settled, or ran out"}
+	stillOpen = trouble{status: 409, code: "reservation_open",
+		detail: "it is reserved, not committed, so that there is nothing to take back; let it go by DELETE instead"}
 )
 
 // reserve sets units aside.
 func (a *API) reserve(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	const instead = "a reservation that is made twice runs out by itself, or release the one that you do not need"
 	view, t, ok := a.demand(ctx, w, query)
+	if t.field == fieldNames[fieldKey] {
+		t.detail = "this call takes none; " + instead
+	}
 	if !ok {
+		return t, false
+	}
+	if t, ok := unkeyed(ctx, instead); !ok {
 		return t, false
 	}
 	ttl, t, ok := w.ask.life()
@@ -73,10 +81,15 @@ func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if !s.end() {
 		return s.trouble(), false
 	}
-	if w.ask.seen != 1<<fieldQuantity || w.ask.nulls != 0 {
+	if w.ask.seen != 1<<fieldQuantity {
 		return badRequest("quantity", "it is missing, or something else stands beside it"), false
 	}
-	return a.settled(w, id, a.o.Meter.Commit(id, w.ask.Quantity))
+	replayed, err := a.o.Meter.Commit(id, w.ask.Quantity)
+	if err != nil {
+		return unsettled(err), false
+	}
+	w.settled(id, `,"consumed":`, w.ask.Quantity, replayed)
+	return trouble{}, true
 }
 
 // cancel lets a reservation go.
@@ -88,8 +101,41 @@ func (a *API) cancel(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if !ok {
 		return t, false
 	}
-	w.ask.Quantity = 0
-	return a.settled(w, id, a.o.Meter.Cancel(id))
+	replayed, err := a.o.Meter.Cancel(id)
+	if err != nil {
+		return unsettled(err), false
+	}
+	w.settled(id, `,"consumed":`, 0, replayed)
+	return trouble{}, true
+}
+
+// refund takes back what a reservation consumed.
+func (a *API) refund(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
+	if !ctx.IsPost() {
+		return wrongMethod(ctx, fasthttp.MethodPost), false
+	}
+	id, t, ok := a.reservation(ctx, w, query)
+	if !ok {
+		return t, false
+	}
+	s := scanner{b: ctx.Request.Body(), w: w}
+	if s.peek() != 0 {
+		if t, ok = s.ask(&w.ask); !ok && t.field != "" {
+			t.detail = "a refund takes back all that was consumed; its body is empty or {}"
+		}
+		if !ok {
+			return t, false
+		}
+	}
+	if !s.end() {
+		return s.trouble(), false
+	}
+	units, replayed, err := a.o.Meter.Refund(id)
+	if err != nil {
+		return unsettled(err), false
+	}
+	w.settled(id, `,"refunded":`, units, replayed)
+	return trouble{}, true
 }
 
 // reservation is the one that the path names.
@@ -100,8 +146,14 @@ func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (stri
 	if t, ok := emptyQuery(query); !ok {
 		return "", t, false
 	}
+	if t, ok := unkeyed(ctx, "the reservation is settled once; repeat the request as it was"); !ok {
+		return "", t, false
+	}
 	path, _, _ := split(ctx)
-	raw := bytes.TrimSuffix(path[len(reservations)+1:], []byte("/commit"))
+	raw := path[len(reservations)+1:]
+	for _, end := range []string{"/commit", "/refund"} {
+		raw = bytes.TrimSuffix(raw, []byte(end))
+	}
 	id, ok := w.decodePath(raw)
 	if !ok || len(id) == 0 {
 		return "", noReservation, false
@@ -109,24 +161,27 @@ func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (stri
 	return string(id), trouble{}, true
 }
 
-func (a *API) settled(w *work, id string, err error) (trouble, bool) {
-	if err != nil {
-		return unsettled(err), false
+// settled writes what became of a reservation.
+func (w *work) settled(id, name string, units int64, replayed bool) {
+	w.out = appendInt(appendString(append(w.out, `{"reservation":`...), id), name, units)
+	if replayed {
+		w.out = append(w.out, `,"replayed":true`...)
 	}
-	w.out = appendString(append(w.out, `{"reservation":`...), id)
-	w.out = append(appendInt(w.out, `,"consumed":`, w.ask.Quantity), '}')
-	return trouble{}, true
+	w.out = append(w.out, '}')
 }
 
 // unsettled says why a reservation was not settled.
 func unsettled(err error) trouble {
 	var elsewhere meter.Elsewhere
+	var conflict meter.Conflict
 	switch {
 	case errors.As(err, &elsewhere):
 		return trouble{status: 409, code: "reservation_elsewhere",
 			detail: "another holder keeps it: " + elsewhere.Holder + "; settle it at the sidecar that made it"}
-	case errors.Is(err, meter.ErrSettled):
-		return settledBefore
+	case errors.As(err, &conflict) && conflict.Open:
+		return stillOpen
+	case errors.As(err, &conflict):
+		return trouble{status: 409, code: "reservation_settled", detail: conflict.Error()}
 	case errors.Is(err, meter.ErrTooMuch):
 		return badRequest("quantity", "it is more than is reserved")
 	case errors.Is(err, meter.ErrNoReservation):

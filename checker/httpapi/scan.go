@@ -176,16 +176,6 @@ func (s *scanner) word() []byte {
 	return s.b[begin:s.at]
 }
 
-// null takes a null, if there is one.
-func (s *scanner) null() bool {
-	s.space()
-	if len(s.b)-s.at >= 4 && string(s.b[s.at:s.at+4]) == "null" {
-		s.at += 4
-		return true
-	}
-	return false
-}
-
 // value passes over any value and answers its bytes. What is inside is checked by who reads it.
 func (s *scanner) value() ([]byte, bool) {
 	s.space()
@@ -267,12 +257,9 @@ func (s *scanner) ask(k *ask) (trouble, bool) {
 	return trouble{}, true
 }
 
-// field reads the value of a field; null counts as not named.
+// field reads the value of a field. A null is none: whoever sends one has lost what should stand there, and would have
+// one unit counted for a quantity that is not known.
 func (s *scanner) field(k *ask, field int) (trouble, bool) {
-	if s.null() {
-		k.nulls |= 1 << field
-		return trouble{}, true
-	}
 	if s.peek() == 0 {
 		s.fail("an early end")
 		return s.trouble(), false
@@ -284,6 +271,9 @@ func (s *scanner) field(k *ask, field int) (trouble, bool) {
 		raw, ok := s.value()
 		if !ok {
 			return s.trouble(), false
+		}
+		if string(raw) == "null" {
+			return badRequest("value", "null is no value; leave it out to ask for none"), false
 		}
 		k.value, k.jsonValue = raw, true
 		return trouble{}, true

@@ -23,7 +23,7 @@ func (a *Account) Heir(writtenOff bool) Account {
 		switch kept := (Reservation{ID: r.ID, Span: r.Span, Expires: r.Expires}); {
 		case r.Ended:
 		case writtenOff && r.backed():
-			kept.Ended = true // the hub has counted it
+			kept.Ended, kept.Counted = true, r.Quantity() // by the hub
 			h.Reservations = append(h.Reservations, kept)
 		default:
 			h.ReserveUnbacked(kept, r.Quantity())

@@ -140,7 +140,7 @@ func (a *Account) Refund(id string) *Refusal {
 	switch {
 	case r == nil || r.Span.Start <= a.Forgot:
 		return refuse(CodeUnknown, "there is no such reservation here")
-	case !r.Ended || r.Back || r.Counted == 0:
+	case !r.Ended || r.Back || r.Counted == 0 || r.Quantity() < r.Counted: // the last: it was written off
 		return refuse(CodeSettled, "nothing of the reservation was consumed that is not refunded")
 	}
 	r.Back = true

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 // Why a reservation cannot be settled.
 var (
 	ErrNoReservation = errors.New("there is no such reservation; it may have been settled long ago")
-	ErrSettled       = errors.New("the reservation was settled before, or ran out")
 	ErrTooMuch       = errors.New("more than is reserved")
 )
 
@@ -31,6 +31,29 @@ type Elsewhere struct{ Holder string }
 
 // Error names the holder.
 func (e Elsewhere) Error() string { return "the reservation is kept by holder " + e.Holder }
+
+// A Conflict is how a reservation stands that cannot be settled as is asked, for it was settled in another way.
+type Conflict struct {
+	Open     bool  // nothing was done with it, so that there is nothing to take back
+	Counted  int64 // units that it was committed with
+	Refunded bool  // they were taken back
+	Lapsed   bool  // its time is over; if nothing was counted it may have run out, which is not told from a release
+}
+
+// Error says which way it was.
+func (c Conflict) Error() string {
+	switch {
+	case c.Open:
+		return "it is reserved, not committed"
+	case c.Refunded:
+		return fmt.Sprintf("it was committed with %d units, which were taken back", c.Counted)
+	case c.Counted > 0:
+		return fmt.Sprintf("it was committed with %d units", c.Counted)
+	case c.Lapsed:
+		return "it was released or ran out; nothing was counted"
+	}
+	return "it was released; nothing was counted"
+}
 
 // A Reserved is a reservation that was made.
 type Reserved struct {
@@ -76,47 +99,93 @@ func (t *try) set(span ledger.Span, q, now int64) *ledger.Refusal {
 	return t.a.led.Reserve(hold, q, now)
 }
 
-// Commit counts q units of a reservation, and lets the rest go.
-func (m *Meter) Commit(address string, q int64) error {
-	return m.settle(address, func(led *ledger.Account, id string) *ledger.Refusal { return led.Commit(id, q) })
+// Commit counts q units of a reservation, and lets the rest go. One that was committed with q before is not counted
+// again: whoever asks has lost the answer.
+func (m *Meter) Commit(address string, q int64) (replayed bool, err error) {
+	e, err := m.settle(address, ending{
+		do:   func(led *ledger.Account, id string) *ledger.Refusal { return led.Commit(id, q) },
+		done: func(r *ledger.Reservation) bool { return r.Counted == q && !r.Back },
+	})
+	return e.replayed, err
 }
 
-// Cancel lets a reservation go.
-func (m *Meter) Cancel(address string) error { return m.settle(address, (*ledger.Account).Cancel) }
+// Cancel lets a reservation go. One of which nothing was counted is let go already.
+func (m *Meter) Cancel(address string) (replayed bool, err error) {
+	e, err := m.settle(address, ending{
+		do:   (*ledger.Account).Cancel,
+		done: func(r *ledger.Reservation) bool { return r.Ended && r.Counted == 0 },
+	})
+	return e.replayed, err
+}
 
-// settle ends a reservation, and returns when that is written down.
-func (m *Meter) settle(address string, end func(*ledger.Account, string) *ledger.Refusal) error {
+// Refund takes back all that a reservation was committed with, once, as long as its period is not forgotten.
+func (m *Meter) Refund(address string) (units int64, replayed bool, err error) {
+	e, err := m.settle(address, ending{
+		do:   (*ledger.Account).Refund,
+		done: func(r *ledger.Reservation) bool { return r.Back },
+	})
+	return e.counted, e.replayed, err
+}
+
+// An ending is a way to settle a reservation.
+type ending struct {
+	do   func(led *ledger.Account, id string) *ledger.Refusal
+	done func(*ledger.Reservation) bool // one that was settled before stands as do would have left it
+}
+
+// An ended is what became of a reservation.
+type ended struct {
+	counted  int64 // units that it was committed with
+	replayed bool  // it stood so before
+}
+
+// settle ends a reservation, and returns when that is written down, also if it was ended before: what an earlier call
+// did may be on its way to the vault.
+func (m *Meter) settle(address string, e ending) (ended, error) {
 	whose, id, a := m.resolve(address)
 	if a == nil {
-		return m.missing(whose)
+		return ended{}, m.missing(whose)
 	}
 	in, err := m.enter()
 	if err != nil {
-		return err
+		return ended{}, err
 	}
-	no := m.settleIn(in, a, func() *ledger.Refusal { return end(&a.led, id) })
+	was, no := m.settleIn(in, a, id, e)
 	m.leave()
-	if no == nil {
-		return in.wait()
+	switch {
+	case errors.Is(no, ErrNoReservation):
+		return ended{}, m.missing(whose)
+	case errors.Is(no, ErrTooMuch):
+		return ended{}, no
 	}
-	switch no.Code {
-	case ledger.CodeSettled:
-		return ErrSettled
-	case ledger.CodeTooMany:
-		return ErrTooMuch
+	m.signal()
+	if err := in.wait(); err != nil {
+		return ended{}, err
 	}
-	return m.missing(whose)
+	return was, no
 }
 
-func (m *Meter) settleIn(in *batch, a *account, end func() *ledger.Refusal) *ledger.Refusal {
+// settleIn tells how a reservation was ended, or why it cannot be.
+func (m *Meter) settleIn(in *batch, a *account, id string, e ending) (ended, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	changed := a.led.Expire(m.clock.read()) // one that has run out is no more
-	no := end()
+	now := m.clock.read()
+	changed := a.led.Expire(now) // one that has run out is no more
+	no := e.do(&a.led, id)
 	if changed || no == nil {
 		m.add(in, a)
 	}
-	return no
+	if no != nil && no.Code == ledger.CodeTooMany {
+		return ended{}, ErrTooMuch
+	}
+	r := a.led.Reservation(id)
+	switch {
+	case r == nil || no != nil && no.Code != ledger.CodeSettled:
+		return ended{}, ErrNoReservation
+	case no == nil || e.done(r):
+		return ended{counted: r.Counted, replayed: no != nil}, nil
+	}
+	return ended{}, Conflict{Open: !r.Ended, Counted: r.Counted, Refunded: r.Back, Lapsed: now >= r.Expires}
 }
 
 // missing says of a reservation that is not known here whether another holder made it.

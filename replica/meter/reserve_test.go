@@ -2,6 +2,7 @@ package meter
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,24 @@ func (s *stand) reserve(m *Meter, q int64) Reserved {
 		s.Fatal(err)
 	}
 	return r
+}
+
+// outcome is what became of an attempt to settle a reservation, in words.
+func outcome(replayed bool, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case replayed:
+		return "replayed"
+	}
+	return "done"
+}
+
+func became(t *testing.T, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestWhatIsReservedCannotBeConsumedByOthers(t *testing.T) { synctest.Test(t, whatIsReserved) }
@@ -40,17 +59,8 @@ func whatIsReserved(t *testing.T) {
 	if other := s.reserve(m, 1); other.ID != "" {
 		t.Error("a reservation beyond the limit was made")
 	}
-	if err := m.Commit(r.ID, 7); !errors.Is(err, ErrTooMuch) {
-		t.Errorf("more than is reserved: got %v", err)
-	}
-	if err := m.Commit(r.ID, 4); err != nil {
-		t.Fatal(err)
-	}
-	for _, err := range []error{m.Commit(r.ID, 1), m.Cancel(r.ID)} {
-		if !errors.Is(err, ErrSettled) {
-			t.Errorf("again: got %v", err)
-		}
-	}
+	became(t, outcome(m.Commit(r.ID, 7)), ErrTooMuch.Error())
+	became(t, outcome(m.Commit(r.ID, 4)), "done")
 	if res := s.consume(m, 2); !res.Decision.Allowed {
 		t.Errorf("what went back: got %+v", res)
 	}
@@ -67,13 +77,9 @@ func aReservationThatRunsOut(t *testing.T) {
 	m, stop := s.open(newTin(1))
 	defer stop()
 	r, cancelled := s.reserve(m, 6), s.reserve(m, 4)
-	if err := m.Cancel(cancelled.ID); err != nil {
-		t.Fatal(err)
-	}
+	became(t, outcome(m.Cancel(cancelled.ID)), "done")
 	time.Sleep(61 * time.Second)
-	if err := m.Commit(r.ID, 1); !errors.Is(err, ErrSettled) {
-		t.Errorf("after its time: got %v", err)
-	}
+	became(t, outcome(m.Commit(r.ID, 1)), "it was released or ran out; nothing was counted")
 	if res := s.consume(m, 10); !res.Decision.Allowed {
 		t.Errorf("got %+v", res)
 	}
@@ -95,15 +101,11 @@ func aReservationIsItsHolders(t *testing.T) {
 		m, stop = s.open(crashed)
 		other, stopOther := s.open(newTin(2))
 		var elsewhere Elsewhere
-		if err := other.Commit(r.ID, 6); !errors.As(err, &elsewhere) || !strings.HasPrefix(r.ID, elsewhere.Holder) {
+		if _, err := other.Commit(r.ID, 6); !errors.As(err, &elsewhere) || !strings.HasPrefix(r.ID, elsewhere.Holder) {
 			t.Errorf("at another holder: got %v", err)
 		}
-		if err := other.Commit("nonsense", 6); !errors.Is(err, ErrNoReservation) {
-			t.Errorf("got %v", err)
-		}
-		if err := m.Commit(r.ID, 6); err != nil {
-			t.Errorf("after a restart: %v", err)
-		}
+		became(t, outcome(other.Commit("nonsense", 6)), ErrNoReservation.Error())
+		became(t, outcome(m.Commit(r.ID, 6)), "done")
 		stop()
 		stopOther()
 		if got := s.folded(); got.Used != 6 || got.Out != 0 {
@@ -117,9 +119,7 @@ func TestWhatIsLeftOfAChunkCanBeReserved(t *testing.T) { synctest.Test(t, reserv
 func reserveOfAChunk(t *testing.T) {
 	s := newStand(t, checker.Allowance{Limit: 100, Per: checker.Month, Chunked: true})
 	m, stop := s.open(newTin(1))
-	if err := m.Cancel(s.reserve(m, 20).ID); err != nil {
-		t.Fatal(err)
-	}
+	became(t, outcome(m.Cancel(s.reserve(m, 20).ID)), "done")
 	s.consume(m, 1) // a chunk of 16
 	if r := s.reserve(m, 90); r.ID == "" {
 		t.Error("90 of the 99 that are left were not to be had")
@@ -146,9 +146,9 @@ func reservedAndFenced(t *testing.T) {
 	if m.holder() == old {
 		t.Error("it has its old name")
 	}
-	if err := m.Commit(r.ID, 10); !errors.Is(err, ErrSettled) {
-		t.Errorf("got %v", err)
-	}
+	became(t, outcome(m.Commit(r.ID, 10)), "replayed")
+	became(t, outcome(m.Commit(r.ID, 9)), "it was committed with 10 units")
+	became(t, refunded(m, r), "it was committed with 10 units")
 	stop()
 	if got := s.folded(); got.Used != 10 {
 		t.Errorf("the hub has %+v", got)
@@ -178,10 +178,114 @@ func reserveTooOften(t *testing.T) {
 	if _, _, err := m.Reserve(t.Context(), s.request(1, 0), time.Minute); !errors.Is(err, errReserved) {
 		t.Errorf("beyond what an account may have: got %v", err)
 	}
-	if err := m.Commit(first.ID, 1); err != nil {
-		t.Error(err)
-	}
+	became(t, outcome(m.Commit(first.ID, 1)), "done")
 	if s.reserve(m, 1).ID == "" {
 		t.Error("nothing is set aside after one was settled")
 	}
+}
+
+func TestASettlementThatIsRepeatedIsDoneOnce(t *testing.T) {
+	synctest.Test(t, aSettlementThatIsRepeated)
+}
+
+func aSettlementThatIsRepeated(t *testing.T) {
+	s := newStand(t, hard(20))
+	m, stop := s.open(newTin(1))
+	defer stop()
+	committed, cancelled, void := s.reserve(m, 6), s.reserve(m, 4), s.reserve(m, 2)
+	became(t, outcome(m.Commit(committed.ID, 4)), "done")
+	became(t, outcome(m.Commit(committed.ID, 4)), "replayed")
+	became(t, outcome(m.Commit(committed.ID, 3)), "it was committed with 4 units")
+	became(t, outcome(m.Cancel(committed.ID)), "it was committed with 4 units")
+	became(t, outcome(m.Cancel(cancelled.ID)), "done")
+	became(t, outcome(m.Cancel(cancelled.ID)), "replayed")
+	became(t, outcome(m.Commit(cancelled.ID, 4)), "it was released; nothing was counted")
+	became(t, outcome(m.Commit(void.ID, 0)), "done")
+	became(t, outcome(m.Commit(void.ID, 0)), "replayed")
+	time.Sleep(time.Hour)
+	became(t, outcome(m.Commit(committed.ID, 4)), "replayed")
+	became(t, outcome(m.Cancel(cancelled.ID)), "replayed")
+	became(t, outcome(m.Commit(cancelled.ID, 4)), "it was released or ran out; nothing was counted")
+	if got := s.folded(); got.Used != 4 {
+		t.Errorf("the hub has %+v", got)
+	}
+}
+
+func TestARepeatedSettlementIsAnsweredOnceTheFirstIsWritten(t *testing.T) {
+	synctest.Test(t, aRepeatedSettlementIsAnswered)
+}
+
+func aRepeatedSettlementIsAnswered(t *testing.T) {
+	s, v := newStand(t, hard(10)), newTin(1)
+	v.slow = time.Second
+	m, stop := s.open(v)
+	defer stop()
+	r := s.reserve(m, 6)
+	v.beFull(true)
+	answers := make(chan string)
+	for range 2 {
+		go func() { answers <- outcome(m.Commit(r.ID, 4)) }()
+		time.Sleep(100 * time.Millisecond) // the vault is being asked
+	}
+	became(t, <-answers, errFull.Error())
+	became(t, <-answers, errFull.Error())
+	v.beFull(false)
+	became(t, outcome(m.Commit(r.ID, 4)), "done")
+}
+
+func TestWhatWasCommittedIsTakenBackOnce(t *testing.T) { synctest.Test(t, whatWasCommitted) }
+
+func whatWasCommitted(t *testing.T) {
+	for _, a := range []checker.Allowance{hard(20), {Limit: 5, Per: checker.Month, Soft: true}} {
+		s, v := newStand(t, a), newTin(1)
+		m, stop := s.open(v)
+		r, released, lapsed := s.reserve(m, 6), s.reserve(m, 1), s.reserve(m, 1)
+		became(t, refunded(m, r), "it is reserved, not committed")
+		became(t, outcome(m.Commit(r.ID, 4)), "done")
+		became(t, outcome(m.Cancel(released.ID)), "done")
+		became(t, refunded(m, r), "4 done")
+		became(t, refunded(m, r), "4 replayed")
+		became(t, refunded(m, released), "it was released; nothing was counted")
+		became(t, outcome(m.Commit(r.ID, 4)), "it was committed with 4 units, which were taken back")
+		became(t, outcome(m.Cancel(r.ID)), "it was committed with 4 units, which were taken back")
+		time.Sleep(2 * time.Minute)
+		became(t, refunded(m, lapsed), "it was released or ran out; nothing was counted")
+		if got := s.folded(); got.Used != 0 {
+			t.Errorf("the hub has %+v", got)
+		}
+		if res := s.consume(m, 20); !res.Decision.Allowed {
+			t.Errorf("what was taken back: got %+v", res)
+		}
+		stop()
+		m, stop = s.open(v)
+		became(t, refunded(m, r), "4 replayed")
+		other, stopOther := s.open(newTin(2))
+		became(t, refunded(other, r), Elsewhere{r.ID[:strings.Index(r.ID, ".")]}.Error())
+		stop()
+		stopOther()
+	}
+}
+
+// refunded is what became of an attempt to take a reservation back.
+func refunded(m *Meter, r Reserved) string {
+	units, replayed, err := m.Refund(r.ID)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(units, " ", outcome(replayed, nil))
+}
+
+func TestWhatIsOfAForgottenPeriodIsNotTakenBack(t *testing.T) { synctest.Test(t, whatIsForgotten) }
+
+func whatIsForgotten(t *testing.T) {
+	s := newStand(t, checker.Allowance{Limit: 20, Per: checker.Hour})
+	m, stop := s.open(newTin(1))
+	defer stop()
+	r := s.reserve(m, 6)
+	became(t, outcome(m.Commit(r.ID, 4)), "done")
+	for range 5 {
+		time.Sleep(time.Hour)
+		s.consume(m, 1)
+	}
+	became(t, refunded(m, r), ErrNoReservation.Error())
 }
