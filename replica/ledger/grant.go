@@ -96,6 +96,9 @@ func (h *Holder) distrust() *Refusal {
 	case Retired:
 		return refuse(CodeRetired, "this holder was silent for too long")
 	}
+	if h.Trust == Destroyed {
+		return refuse(CodeDestroyed, "this holder was declared destroyed")
+	}
 	return refuse(CodeFenced, "this holder was declared lost")
 }
 

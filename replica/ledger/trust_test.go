@@ -198,8 +198,9 @@ func TestAFenceWritesOffAndOneOfTheDestroyedFrees(t *testing.T) {
 		sc.b.Fence(ann, !destroyed)
 		sc.want("left", sc.left(7), want)
 		sc.want("used", sc.b.period(0).used(Source{}), 10-want)
-		if got := code(sc.ask(ann, &x, Ask{Target: 1}, 7)); got != CodeFenced {
-			t.Errorf("its report: %s", got)
+		told := map[bool]string{false: CodeFenced, true: CodeDestroyed}[destroyed]
+		if got := code(sc.ask(ann, &x, Ask{Target: 1}, 7)); got != told {
+			t.Errorf("its report: %s, want %s", got, told)
 		}
 		sc.want("of the next period", sc.left(hour), map[bool]int64{false: 5, true: 10}[destroyed])
 	}

@@ -119,6 +119,7 @@ func refuse(code, format string, args ...any) *Refusal {
 // The codes of refusals.
 const (
 	CodeFenced      = "fenced"             // the holder was declared lost; it takes a new identity
+	CodeDestroyed   = "destroyed"          // the same, and nothing was written off: what it consumed goes along
 	CodeRetired     = "retired"            // the holder was silent for too long; it takes a new identity
 	CodeQuarantined = "quarantined"        // the holder contradicted itself; it takes a new identity
 	CodeAhead       = "ahead"              // the holder was granted more than the book knows: the book lost something

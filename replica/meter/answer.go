@@ -82,8 +82,8 @@ func (a *account) tell(t *ledger.Totals, now int64) {
 // distrusts tells whether a code says that the holder needs another name.
 func distrusts(code string) bool {
 	switch code {
-	case ledger.CodeFenced, ledger.CodeRetired, ledger.CodeQuarantined, ledger.CodeRestored, wire.CodeSuperseded,
-		wire.CodeCopied, wire.CodeStranger:
+	case ledger.CodeFenced, ledger.CodeDestroyed, ledger.CodeRetired, ledger.CodeQuarantined, ledger.CodeRestored,
+		wire.CodeSuperseded, wire.CodeCopied, wire.CodeStranger:
 		return true
 	}
 	return false

@@ -45,3 +45,38 @@ func fencedWhileIdle(t *testing.T, destroyed bool) {
 		t.Errorf("got %+v, want the %d that are left", res.Decision, 1000-totals.Used)
 	}
 }
+
+// TestWhoIsDeclaredDestroyedAndIsNotLosesNothing has a holder consume what the hub does not hear of before it gives it
+// up: all of that is counted once, under the next name.
+func TestWhoIsDeclaredDestroyedAndIsNotLosesNothing(t *testing.T) {
+	for name, destroyed := range map[string]bool{"written off": false, "destroyed": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { fencedWhileAway(t, destroyed) })
+		})
+	}
+}
+
+func fencedWhileAway(t *testing.T, destroyed bool) {
+	s := newStand(t, hard(1000))
+	m, stop := s.open(newTin(1))
+	s.consume(m, 100)
+	settled()
+	s.desk.beAway(true)
+	old, told := m.holder(), int64(100)
+	held := m.Status().Held
+	for range held {
+		told += s.consume(m, 1).Consumed
+	}
+	s.desk.mu.Lock()
+	s.desk.book.Fence(old, destroyed)
+	s.desk.mu.Unlock()
+	s.desk.beAway(false)
+	settled()
+	if m.holder() == old || held == 0 {
+		t.Errorf("it has its old name, or held nothing: %d", held)
+	}
+	stop()
+	if got := s.folded(); got.Used != told {
+		t.Errorf("the hub has %d, callers were told of %d", got.Used, told)
+	}
+}

@@ -20,7 +20,7 @@ func (m *Meter) distrust(who ledger.HolderID, why string) {
 	if m.why == "" {
 		m.whyAt = m.clock.read()
 	}
-	if m.why != wire.CodeCopied && m.why != ledger.CodeFenced { // these say what others tell
+	if m.why != wire.CodeCopied && m.why != ledger.CodeFenced && m.why != ledger.CodeDestroyed { // these say what others tell
 		m.why = why
 	}
 	if why == wire.CodeSuperseded {
@@ -135,7 +135,7 @@ func (a *account) inherit(led *ledger.Account, data []byte) {
 // remedy is for the operator.
 func remedy(why string) string {
 	switch why {
-	case ledger.CodeFenced:
+	case ledger.CodeFenced, ledger.CodeDestroyed:
 		return "an administrator declared it lost; nothing has to be done"
 	case ledger.CodeRetired:
 		return "it was out of touch for too long; nothing has to be done"

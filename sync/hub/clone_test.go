@@ -79,7 +79,7 @@ func TestACopyThatRunsBesideItsOriginalQuarantinesBoth(t *testing.T) {
 		t.Errorf("another got %d rights, want the 40 that are left", y.free("acme", "calls"))
 	}
 	b.ok("POST /v1/fleet/"+hex.EncodeToString(x.id[:])+"/fence", `{"destroyed":true}`)
-	copied.answered(ledger.CodeFenced)
+	copied.answered(ledger.CodeDestroyed)
 	if y.ask("acme", "calls", 100); y.free("acme", "calls") != 100 {
 		t.Errorf("another has %d rights, want all", y.free("acme", "calls"))
 	}

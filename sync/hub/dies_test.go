@@ -179,8 +179,8 @@ func (c *cast) mail(h *holder, units int64) {
 // fence declares a holder lost.
 func (c *cast) fence(h *holder, body string) {
 	c.ok("POST /v1/fleet/"+hex.EncodeToString(h.id[:])+"/fence", body)
-	if r := h.send(); r.Code != ledger.CodeFenced {
-		c.t.Errorf("got %q, want fenced", r.Code)
+	if r := h.send(); r.Code != ledger.CodeFenced && r.Code != ledger.CodeDestroyed {
+		c.t.Errorf("got %q, want fenced or destroyed", r.Code)
 	}
 }
 

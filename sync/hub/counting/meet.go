@@ -55,6 +55,8 @@ func (h *Holder) meet(l *wire.Lease, now int64, epoch uint64) (*Holder, verdict)
 		return nil, verdict{code: wire.CodeStranger, why: "this holder is enrolled with another key"}
 	case h.Fence == Retired:
 		return nil, verdict{code: ledger.CodeRetired, why: "this holder was silent for too long; it takes a new identity"}
+	case h.Fence == Destroyed:
+		return nil, verdict{code: ledger.CodeDestroyed, why: "this holder was declared destroyed; it takes a new identity"}
 	case h.gone():
 		return nil, verdict{code: ledger.CodeFenced, why: "this holder was declared lost; it takes a new identity"}
 	case isTwin, h.Fence == Quarantined && l.Incarnation == h.Incarnation && h.Doubted != 0:
