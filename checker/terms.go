@@ -78,18 +78,19 @@ func (c *Count) Decide() Decision {
 // nuances are what only those want to know who count.
 func (t *tally) nuances(out *Terms, longest Per) {
 	out.Chunked = true
+	some := false // of the allowances says how it is counted
 	var w walk
 	for p := t.each(&w); p != nil; p = t.each(&w) {
 		if since := max(p.startsAt, p.phase.from); out.Since == 0 || since < out.Since {
 			out.Since = since
 		}
 		if own := p.own(); own != nil && t.kept(p, longest) {
-			out.Chunked = out.Chunked && own.Chunked
+			out.Chunked, some = out.Chunked && own.Chunked, true
 			out.Rollover = satAdd(out.Rollover, own.Rollover)
 			out.Warn = own.Warn.join(out.Warn)
 		}
 	}
-	out.Chunked = out.Chunked && out.Since != 0
+	out.Chunked = out.Chunked && some
 }
 
 // nextChange is the first time after now at which any subscription becomes another one by itself; 0: none does.

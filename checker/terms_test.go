@@ -20,6 +20,7 @@ func meteredWorld() *World {
 				Soft: true, Warn: PercentsOf([]int{100, 80, 80})})}},
 			{ID: 3, Newest: true, Plan: Plan{Key: "open", Version: 1, Allow: calls(Allowance{Unlimited: true})}},
 		},
+		Addons: []AddonSpec{{ID: 0, Addon: Addon{Key: "more", Allow: calls(Allowance{Limit: 20})}}},
 	})
 }
 
@@ -51,6 +52,8 @@ func TestTermsAreWhatTheCountedSubscriptionsAddUpTo(t *testing.T) {
 			{ID: "b", StartsAt: 500, Phases: always(Phase{Overrides: []Grantable{{0, Allowance{Limit: 1, Per: Month,
 				Warn: PercentsOf([]int{120, 80, 50})}}}})}},
 			Terms{Limit: 10, Soft: true, Per: Month, Since: 500, Warn: []int64{50, 80, 100, 120}}, false},
+		"what add-ons alone grant is counted unit by unit": {[]Subscription{{ID: "a", StartsAt: 500,
+			Phases: always(Phase{Plan: 9, Addons: []AddonUse{{0, 2}}})}}, Terms{Limit: 40, Per: Never, Since: 500}, false},
 		"unlimited has no period": {[]Subscription{{ID: "a", StartsAt: 500, Phases: always(Phase{Plan: 3})}},
 			Terms{Soft: true, Unlimited: true, Per: Never, Since: 500}, false},
 		"a subscription to come is a change": {[]Subscription{{ID: "a", StartsAt: 500, Phases: always(Phase{Plan: 3})},

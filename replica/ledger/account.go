@@ -187,12 +187,17 @@ func (a *Account) Consume(s Span, q, now int64) *Refusal {
 
 // Count notes consumption that needs no rights.
 func (a *Account) Count(s Span, q int64) *Refusal {
-	e := a.entry(s, Source{Kind: Unbacked})
-	if q > MaxUnits-e.Used-e.Chunk {
+	if q > a.Countable(s) {
 		return refuse(CodeTooMany, "more than %d units cannot be counted in one period", MaxUnits)
 	}
-	e.Used += q
+	a.entry(s, Source{Kind: Unbacked}).Used += q
 	return nil
+}
+
+// Countable is how many units more can be counted that need no rights.
+func (a *Account) Countable(s Span) int64 {
+	e := a.entry(s, Source{Kind: Unbacked})
+	return MaxUnits - e.Used - e.Chunk
 }
 
 // Debit sets up to q rights of one source aside, to be consumed from memory. It answers how many, and of which source.
@@ -209,9 +214,8 @@ func (a *Account) Debit(s Span, q, now int64) (Source, int64) {
 
 // DebitUnbacked is Debit for consumption that needs no rights: it answers how many can still be counted.
 func (a *Account) DebitUnbacked(s Span, q int64) int64 {
-	e := a.entry(s, Source{Kind: Unbacked})
-	n := max(0, min(q, MaxUnits-e.Used-e.Chunk))
-	e.Chunk += n
+	n := max(0, min(q, a.Countable(s)))
+	a.entry(s, Source{Kind: Unbacked}).Chunk += n
 	return n
 }
 

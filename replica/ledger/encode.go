@@ -221,13 +221,21 @@ func list[T any](c *codec, v *[]T, each func(*codec, *T)) {
 		c.spoil()
 		return
 	}
-	if c.reading && n > 0 {
-		*v = make([]T, n)
+	if !c.reading {
+		for i := range *v {
+			each(c, &(*v)[i])
+		}
+		return
 	}
-	for i := range *v {
-		each(c, &(*v)[i])
+	*v = slices.Grow(*v, int(min(n, trustedItems)))
+	for ; n > 0 && !c.bad; n-- {
+		*v = append(*v, *new(T))
+		each(c, &(*v)[len(*v)-1])
 	}
 }
+
+// trustedItems is how long a list may be by what is said of it, before it is seen.
+const trustedItems = 1024
 
 func (c *codec) vector(v *Vector) {
 	for _, n := range []*int64{&v.Granted, &v.Used, &v.Released, &v.Refunded, &v.Doubt} {

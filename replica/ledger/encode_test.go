@@ -2,12 +2,14 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -152,4 +154,20 @@ func FuzzDecode(f *testing.F) {
 		_, _ = DecodeReport(data)
 		_, _ = DecodeAward(data)
 	})
+}
+
+// TestAListIsNotBelievedToBeAsLongAsItSays reads a report that says it has as many lines as it has bytes.
+func TestAListIsNotBelievedToBeAsLongAsItSays(t *testing.T) {
+	const said = 1 << 20
+	data := AppendReport(nil, &Report{})
+	data = append(binary.AppendUvarint(data[:len(data)-1], said), make([]byte, said)...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := DecodeReport(data); err == nil {
+		t.Error("it was read")
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 64*said {
+		t.Errorf("%d bytes were allocated for a report of %d", took, len(data))
+	}
 }

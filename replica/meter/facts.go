@@ -63,6 +63,9 @@ func (r *recording) count() error {
 	if len(r.facts) == 0 {
 		return nil
 	}
+	if !r.countable() {
+		return ErrTooMany
+	}
 	in, err := r.m.enter()
 	if err != nil {
 		return err
@@ -70,7 +73,7 @@ func (r *recording) count() error {
 	for _, f := range r.facts {
 		a := r.m.account(keyOf(f.Customer, f.Feature))
 		a.mu.Lock()
-		a.fact(f, r.m.holder(), r.m.clock.read())
+		_ = a.led.Count(a.began(f, r.m.holder(), r.m.clock.read()), f.Quantity) // others may have been faster
 		r.m.add(in, a, Memory{Key: f.Key, Answer: counted, At: r.m.clock.read()})
 		a.mu.Unlock()
 	}
@@ -78,8 +81,23 @@ func (r *recording) count() error {
 	return in.wait()
 }
 
-// fact counts one; beyond what can be counted it counts no more.
-func (a *account) fact(f *Fact, id ledger.HolderID, now int64) {
+// countable tells whether all facts together can be counted.
+func (r *recording) countable() bool {
+	units := map[*account]int64{}
+	for _, f := range r.facts {
+		a := r.m.account(keyOf(f.Customer, f.Feature))
+		a.mu.Lock()
+		room := a.led.Countable(a.began(f, r.m.holder(), r.m.clock.read()))
+		a.mu.Unlock()
+		if units[a] += f.Quantity; units[a] > room {
+			return false
+		}
+	}
+	return true
+}
+
+// began is the period that a fact counts in, which it may begin.
+func (a *account) began(f *Fact, id ledger.HolderID, now int64) ledger.Span {
 	terms, ok := checker.Counted(f.Held, &checker.Ask{Anywhere: true}, now)
 	if !ok { // who holds nothing else may still have a grant
 		f.Held.Use = a.use(id, a.span(now), now)
@@ -92,7 +110,7 @@ func (a *account) fact(f *Fact, id ledger.HolderID, now int64) {
 	}
 	span := a.span(now)
 	a.led.Open(span)
-	_ = a.led.Count(span, f.Quantity)
+	return span
 }
 
 // counted is what is remembered of a fact.
