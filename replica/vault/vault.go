@@ -32,7 +32,7 @@ const (
 // Limits of what a batch may hold, in bytes.
 const (
 	MaxKey    = 1 << 10 // of an account or a note
-	MaxValue  = 1 << 20 // of an account or a note
+	MaxValue  = 16 << 20 // of an account or a note
 	MaxAnswer = 1 << 16 // of a memory
 )
 
