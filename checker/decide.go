@@ -152,14 +152,14 @@ func (t *tally) finish(d *Decision) {
 	if d.Type < Metered {
 		return
 	}
-	d.Used = max(0, use.Used)
+	d.Used, d.Reserved = max(0, use.Used), use.reserved()
 	d.UnseenMax, d.Held, d.TotalsAge = use.UnseenMax, use.HeldRights, use.TotalsAge
 	if d.Unlimited {
 		d.Limit = 0
 		return
 	}
 	room := satAdd(d.Limit, d.Grants)
-	d.Remaining = max(0, room-d.Used)
+	d.Remaining = max(0, room-satAdd(d.Used, d.Reserved))
 	over := max(0, d.Used-room)
 	if d.Type == Metered {
 		d.Overage = over
@@ -325,8 +325,11 @@ func (t *tally) seat(v *verdict) {
 
 // fits tells whether the quantity asked for fits into a room of which some is used.
 func (t *tally) fits(room int64) bool {
-	return max(0, t.ask.Quantity) <= room-max(0, t.held.Use.Used)
+	use := &t.held.Use
+	return max(0, t.ask.Quantity) <= room-satAdd(max(0, use.Used), use.reserved())
 }
+
+func (u *Use) reserved() int64 { return max(0, u.Reserved) }
 
 // expiry is when the last of the counted subscriptions ends; 0: one does not.
 func (t *tally) expiry() int64 {

@@ -15,6 +15,7 @@ type Ask struct {
 // A Use is what is used of a feature at the moment of the ask; nothing counts it yet, so it is zero in production.
 type Use struct {
 	Used         int64 // metered: units in the current period; pool and seat: units taken
+	Reserved     int64 // metered: units set aside here, which others cannot consume
 	GrantLeft    int64 // metered: what active grants still hold, in units
 	GrantActive  bool  // an active grant names the feature
 	Rolled       int64 // metered: what of the period before may be used besides
@@ -49,7 +50,8 @@ type Decision struct {
 	Limit     int64  // own limits without grants
 	Grants    int64  // what active grants add
 	Used      int64
-	Remaining int64 // at least 0
+	Reserved  int64 // metered: units set aside at this holder
+	Remaining int64 // neither used nor set aside; at least 0
 	Overage   int64 // used beyond the limit
 	ResetsAt  int64 // unix milliseconds; 0: never
 	ExpiresAt int64 // unix milliseconds; 0: the answer has no end

@@ -172,6 +172,9 @@ func (d dice) ask(w *docWorld, c *docCustomer) *question {
 	case feature.Type == "metered" && d.chance(15):
 		q.GrantActive, q.GrantLeft = true, int64(d.IntN(7))
 	}
+	if feature.Type == "metered" && d.chance(10) {
+		q.Reserved = int64(d.IntN(9))
+	}
 	if feature.Type == "metered" && d.chance(15) {
 		q.Rolled = int64(d.IntN(5))
 	}

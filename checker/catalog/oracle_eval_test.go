@@ -17,6 +17,7 @@ type question struct {
 	Quantity     int64
 	Value        any
 	Used         int64
+	Reserved     int64
 	GrantLeft    int64
 	GrantActive  bool
 	Rolled       int64
@@ -37,6 +38,7 @@ type verdict struct {
 	Value     any
 	Limit     int64
 	Used      int64
+	Reserved  int64
 	Remaining int64
 	Overage   int64
 	OverLimit bool

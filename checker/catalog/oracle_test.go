@@ -94,8 +94,8 @@ func (b *bench) pack(doc *docCustomer) checker.Record {
 // asked is the question as checker takes it. A value that the feature does not take is left out after all.
 func (b *bench) asked(q *question) (checker.Held, checker.Ask) {
 	held := checker.Held{World: b.world, Feature: b.world.Feature([]byte(q.Feature)), Record: b.record,
-		Age: q.Age.Milliseconds(), Use: checker.Use{Used: q.Used, GrantLeft: q.GrantLeft, GrantActive: q.GrantActive,
-			Rolled: q.Rolled, ResetsAt: q.PeriodEnds,
+		Age: q.Age.Milliseconds(), Use: checker.Use{Used: q.Used, Reserved: q.Reserved,
+			GrantLeft: q.GrantLeft, GrantActive: q.GrantActive, Rolled: q.Rolled, ResetsAt: q.PeriodEnds,
 			UserSeated: q.UserSeated, DeviceActive: q.DeviceActive}}
 	ask := checker.Ask{User: named(q.User), Device: named(q.Device), Environment: named(q.Environment),
 		Version: named(q.Version), Quantity: q.Quantity, Scratch: make([]byte, 0, 4096)}
@@ -126,7 +126,7 @@ func named(text string) []byte {
 // said is a Decision as a verdict.
 func said(d checker.Decision) verdict {
 	v := verdict{Allowed: d.Allowed, Reason: d.Reason.String(), Plan: d.Plan, Limit: d.Limit, Used: d.Used,
-		Remaining: d.Remaining, Overage: d.Overage, OverLimit: d.OverLimit, Unlimited: d.Unlimited, Stale: d.Stale,
+		Reserved: d.Reserved, Remaining: d.Remaining, Overage: d.Overage, OverLimit: d.OverLimit, Unlimited: d.Unlimited, Stale: d.Stale,
 		ResetsAt: d.ResetsAt, ExpiresAt: d.ExpiresAt}
 	if d.WouldDeny != checker.Undecided {
 		v.WouldDeny = d.WouldDeny.String()

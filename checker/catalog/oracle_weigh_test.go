@@ -257,14 +257,16 @@ func (o oracle) grants() int64 {
 
 // number fills in what is used of a limit and of grants, and answers the room that is left: below 0 if there is none.
 func (o oracle) number(v *verdict, limit, grants int64) *big.Int {
-	v.Used = o.Used
+	v.Used, v.Reserved = o.Used, o.Reserved
 	if v.Unlimited {
 		return new(big.Int)
 	}
 	v.Limit = limit
 	room := o.room(limit, grants)
-	v.Remaining = max(0, clamped(room))
-	over := max(0, clamped(new(big.Int).Neg(room)))
+	if room.Sign() > 0 {
+		v.Remaining = clamped(room)
+	}
+	over := max(0, clamped(new(big.Int).Sub(new(big.Int).Neg(room), big.NewInt(o.Reserved))))
 	if v.Type == "metered" {
 		v.Overage = over
 	} else {
@@ -279,7 +281,8 @@ func (o oracle) room(sums ...int64) *big.Int {
 	for _, sum := range sums {
 		total.Add(total, big.NewInt(sum))
 	}
-	return total.Sub(big.NewInt(clamped(total)), big.NewInt(o.Used))
+	total.Sub(big.NewInt(clamped(total)), big.NewInt(o.Used))
+	return total.Sub(total, big.NewInt(o.Reserved))
 }
 
 func unless(fine bool, denial string) string {

@@ -83,6 +83,9 @@ func appendByType(out []byte, d *checker.Decision) []byte {
 		out = appendTime(append(out, `,"resets_at":`...), d.ResetsAt)
 	}
 	out = appendInt(out, `,"overage":`, d.Overage)
+	if d.Reserved > 0 {
+		out = appendInt(out, `,"reserved":`, d.Reserved)
+	}
 	out = appendInt(out, `,"held":`, d.Held)
 	out = appendInt(out, `,"unseen_max":`, d.UnseenMax)
 	return appendInt(out, `,"usage_age_ms":`, d.TotalsAge)

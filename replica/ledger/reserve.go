@@ -55,6 +55,16 @@ func (a *Account) ReserveUnbacked(r Reservation, q int64) {
 	a.Reservations = append(a.Reservations, r)
 }
 
+// Reserved is how many rights of a period are set aside.
+func (a *Account) Reserved(s Span) (sum int64) {
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Span.Start == s.Start {
+			sum += e.Reserved
+		}
+	}
+	return sum
+}
+
 // Reservation finds one; nil if there is none, or it is so old that it was forgotten.
 func (a *Account) Reservation(id string) *Reservation {
 	i := slices.IndexFunc(a.Reservations, func(r Reservation) bool { return r.ID == id })

@@ -69,7 +69,7 @@ func (a *account) untouched() bool {
 // use is what a decision has to know of the period that it is made in.
 func (a *account) use(id ledger.HolderID, span ledger.Span, now int64) (u checker.Use) {
 	u.HeldRights = a.led.Free(span, now)
-	u.Used = a.led.Used(span)
+	u.Used, u.Reserved = a.led.Used(span), a.led.Reserved(span)
 	if a.chunk.span.Start == span.Start {
 		u.Used -= a.chunk.left()
 		if a.chunk.src.Kind != ledger.Unbacked {

@@ -211,8 +211,8 @@ func (t *try) locked() (Result, error) {
 		return res, fmt.Errorf("%w: %s", ErrTooMany, no.Why)
 	}
 	free := a.led.Free(span, now) + a.chunk.left()
-	consumed(&res.Decision, t.counts(q), free)
-	res.Consumed = q
+	res.Consumed, res.Decision.Held = q, free
+	t.spent(&res.Decision, q)
 	if !t.terms.Soft {
 		t.m.wantSoon(a, free, now)
 	}
@@ -225,14 +225,6 @@ func (t *try) locked() (Result, error) {
 func (t *try) doubts(span ledger.Span) bool {
 	knows := t.a.totals != nil && t.a.totals.Span.Start == span.Start
 	return !t.again && !knows && t.terms.Rollover > 0 && t.m.o.Hub != nil && !t.m.failing.Load()
-}
-
-// counts is how much of q is used from now on.
-func (t *try) counts(q int64) int64 {
-	if t.hold != nil {
-		return 0
-	}
-	return q
 }
 
 // spend takes q units of what the account has. chunked says that nothing of it has to be written.
@@ -273,16 +265,16 @@ func (t *try) write(res *Result, chunked bool) {
 	t.m.add(t.in, t.a, memories...)
 }
 
-// consumed makes a decision say how it stands after the consumption.
-func consumed(d *checker.Decision, q, held int64) {
-	if !d.Unlimited {
-		room := d.Remaining + d.Used - d.Overage // limit and grants, unless more is used
-		if d.Overage > 0 {
-			room = d.Used - d.Overage
-		}
-		d.Remaining = max(0, room-d.Used-q)
-		d.Overage = max(0, d.Used+q-room)
+// spent makes a decision say how it stands after q units were consumed or set aside.
+func (t *try) spent(d *checker.Decision, q int64) {
+	switch {
+	case t.hold == nil:
+		d.Used += q
+	case !t.terms.Soft:
+		d.Reserved += q
 	}
-	d.Used += q
-	d.Held = held
+	if !d.Unlimited {
+		room := d.Limit + d.Grants
+		d.Remaining, d.Overage = max(0, room-d.Used-d.Reserved), max(0, d.Used-room)
+	}
 }

@@ -223,6 +223,13 @@ func (s *stand) request(q int64, key byte) *Request {
 	return r
 }
 
+// check decides without counting.
+func (s *stand) check(m *Meter, q int64) checker.Decision {
+	r := s.request(q, 0)
+	m.Use([]byte(r.Customer), []byte(r.Feature), nil, &r.Held.Use)
+	return checker.Decide(r.Held, r.Ask, time.Now().UnixMilli())
+}
+
 func (s *stand) fact(q int64, key byte) Fact {
 	return Fact{Customer: "acme", Feature: "calls", Quantity: q, Key: [16]byte{key}, Held: s.request(0, 0).Held}
 }

@@ -20,7 +20,9 @@ func (m *Meter) distrust(who ledger.HolderID, why string) {
 	if m.why == "" {
 		m.whyAt = m.clock.read()
 	}
-	if m.why != wire.CodeCopied && m.why != ledger.CodeFenced && m.why != ledger.CodeDestroyed { // these say what others tell
+	switch m.why {
+	case wire.CodeCopied, ledger.CodeFenced, ledger.CodeDestroyed: // these say what others tell
+	default:
 		m.why = why
 	}
 	if why == wire.CodeSuperseded {

@@ -50,11 +50,15 @@ func whatIsReserved(t *testing.T) {
 	if r.ID == "" || r.Expires != time.Now().Add(time.Minute).UnixMilli() {
 		t.Fatalf("got %+v", r)
 	}
-	if res := s.consume(m, 5); res.Decision.Allowed {
+	if res := s.consume(m, 5); res.Decision.Reason != checker.LimitReached || res.Decision.Reserved != 6 ||
+		res.Decision.Remaining != 4 {
 		t.Errorf("more than is free: got %+v", res)
 	}
-	if res := s.consume(m, 4); !res.Decision.Allowed {
-		t.Errorf("what is free: got %+v", res)
+	if d := s.check(m, 5); d.Reason != checker.LimitReached || d.Reserved != 6 || d.Remaining != 4 {
+		t.Errorf("a check of more than is free: got %+v", d)
+	}
+	if d := s.consume(m, 4).Decision; !d.Allowed || d.Used != 4 || d.Reserved != 6 || d.Remaining != 0 || d.Overage != 0 {
+		t.Errorf("what is free: got %+v", d)
 	}
 	if other := s.reserve(m, 1); other.ID != "" {
 		t.Error("a reservation beyond the limit was made")
@@ -136,7 +140,7 @@ func TestAReservationThatWasWrittenOffIsSettled(t *testing.T) { synctest.Test(t,
 func reservedAndFenced(t *testing.T) {
 	s := newStand(t, hard(10))
 	m, stop := s.open(newTin(1))
-	r, old := s.reserve(m, 10), m.holder()
+	r, old := s.reserve(m, 9), m.holder()
 	time.Sleep(2 * time.Second)
 	s.desk.mu.Lock()
 	s.desk.book.Fence(old, false)
@@ -146,9 +150,9 @@ func reservedAndFenced(t *testing.T) {
 	if m.holder() == old {
 		t.Error("it has its old name")
 	}
-	became(t, outcome(m.Commit(r.ID, 10)), "replayed")
-	became(t, outcome(m.Commit(r.ID, 9)), "it was committed with 10 units")
-	became(t, refunded(m, r), "it was committed with 10 units")
+	became(t, outcome(m.Commit(r.ID, 9)), "replayed")
+	became(t, outcome(m.Commit(r.ID, 8)), "it was committed with 9 units")
+	became(t, refunded(m, r), "it was committed with 9 units")
 	stop()
 	if got := s.folded(); got.Used != 10 {
 		t.Errorf("the hub has %+v", got)

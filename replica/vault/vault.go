@@ -31,9 +31,9 @@ const (
 
 // Limits of what a batch may hold, in bytes.
 const (
-	MaxKey    = 1 << 10 // of an account or a note
+	MaxKey    = 1 << 10  // of an account or a note
 	MaxValue  = 16 << 20 // of an account or a note
-	MaxAnswer = 1 << 16 // of a memory
+	MaxAnswer = 1 << 16  // of a memory
 )
 
 // ErrBroken is wrapped by everything that a vault is asked after it failed in a way that only opening it again can
