@@ -84,6 +84,10 @@ func TestBadRequestsNameTheFieldAndTheRemedy(t *testing.T) {
 		"invalid UTF-8":        {"GET", "/v1/check?customer=%ff&feature=sso", "", 400, "customer: it is not valid UTF-8"},
 		"a bad escape":         {"GET", "/v1/check?customer=%zz&feature=sso", "", 400, "customer: a percent sign"},
 		"a number for a text":  {"POST", "/v1/check", `{"customer":5,"feature":"sso"}`, 400, "customer: it must be a text"},
+		"a near name":          {"GET", "/v1/check?custmer=acme&feature=sso", "", 400, "custmer: this field is not known here (did you mean \"customer\"? known here: customer, feature, user, device, environment, version, quantity, value, min_revision, wait_ms)"},
+		"a near name in one":   {"POST", "/v1/checks", `{"checks":[{"customr":"acme"}]}`, 200, "checks[0].customr: this field is not known here (did you mean"},
+		"a near name of all":   {"POST", "/v1/checks", `{"check":[]}`, 400, "check: this field is not known here (did you mean \"checks\"? known here: checks)"},
+		"a far name":           {"GET", "/v1/customers/acme/entitlements?qty=1", "", 400, "qty: this field is not known here (known here: user, device, environment, version, quantity, min_revision, wait_ms)"},
 		"not JSON":             {"POST", "/v1/check", `{"customer":`, 400, "not JSON as it should be"},
 		"trailing data":        {"POST", "/v1/check", `{"customer":"a","feature":"sso"} x`, 400, "something after the end"},
 		"half a surrogate":     {"POST", "/v1/check", `{"customer":"\ud800","feature":"sso"}`, 400, "half a surrogate pair"},
@@ -103,6 +107,7 @@ func TestBadRequestsNameTheFieldAndTheRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, got := do(t, tc.method, base+tc.target, tc.body)
+			got = strings.ReplaceAll(got, `\"`, `"`)
 			if status != tc.status || !strings.Contains(got, tc.want) {
 				t.Errorf("got %d %.300s\nwant %d %s", status, got, tc.status, tc.want)
 			}

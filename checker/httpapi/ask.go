@@ -3,9 +3,12 @@ package httpapi
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/checker/catalog"
 )
 
 // An ask is one check as it was asked. Its bytes are borrowed from the request or its work.
@@ -76,8 +79,8 @@ func fieldOf(name []byte) int {
 // takes tells whether a call knows a field.
 func (w *work) takes(field int) bool {
 	switch {
-	case w.api == apiRefund:
-		return false
+	case w.api >= apiCommit:
+		return w.api == apiCommit && field == fieldQuantity
 	case field < fieldValue:
 		return true
 	case field < fieldKey:
@@ -86,11 +89,30 @@ func (w *work) takes(field int) bool {
 	return field == fieldKey && w.api == apiConsume || field == fieldTTL && w.api == apiReserve
 }
 
-func unknownField(name []byte) trouble {
-	if len(name) > 64 {
-		name = name[:64]
+// knows lists the fields that a call takes.
+func (w *work) knows() (names []string) {
+	for field, name := range fieldNames {
+		elsewhere := w.api == apiEntitlements && slices.Contains(fieldsOfPath, field)
+		if w.takes(field) && !elsewhere {
+			names = append(names, name)
+		}
 	}
-	return badRequest(string(bytes.ToValidUTF8(name, []byte("?"))), "this field is not known here")
+	return names
+}
+
+// unknownField says what is known, and what may have been meant.
+func unknownField(name []byte, known []string) trouble {
+	t := badRequest(shown(name), "this field is not known here (known here: "+strings.Join(known, ", ")+")")
+	if near := catalog.Nearest(t.field, known); near != "" {
+		t.detail = fmt.Sprintf("this field is not known here (did you mean %q? known here: %s)", near,
+			strings.Join(known, ", "))
+	}
+	return t
+}
+
+// shown is a name that somebody made up, as it may stand in an answer.
+func shown(name []byte) string {
+	return string(bytes.ToValidUTF8(name[:min(len(name), 64)], []byte("?")))
 }
 
 // emptyQuery refuses a query string where everything stands elsewhere.
@@ -101,9 +123,7 @@ func emptyQuery(query []byte) (trouble, bool) {
 			continue
 		}
 		name, _ := cut(pair, '=')
-		t := unknownField(name)
-		t.detail = "this call takes nothing in its query string"
-		return t, false
+		return badRequest(shown(name), "this call takes nothing in its query string"), false
 	}
 	return trouble{}, true
 }
@@ -224,7 +244,7 @@ func (w *work) readQuery(query []byte) (trouble, bool) {
 		name, text := cut(pair, '=')
 		field := fieldOf(name)
 		if !w.takes(field) {
-			return unknownField(name), false
+			return unknownField(name, w.knows()), false
 		}
 		if !w.ask.first(field) {
 			return badRequest(fieldNames[field], "it stands twice"), false

@@ -96,7 +96,7 @@ func (b *bulk) read(body []byte) (trouble, bool) {
 			return s.trouble(), false
 		}
 		if string(name) != "checks" {
-			return unknownField(name), false
+			return unknownField(name, []string{"checks"}), false
 		}
 		if given {
 			return badRequest("checks", "it stands twice"), false
@@ -186,6 +186,9 @@ func (a *API) entitlements(ctx *fasthttp.RequestCtx, w *work, query []byte) (tro
 	return trouble{}, true
 }
 
+// fieldsOfPath have no place beside a path that names a customer and means all features.
+var fieldsOfPath = []int{fieldCustomer, fieldFeature, fieldValue}
+
 // aboutCustomer reads an ask that stands in a path, with the rest in the query.
 func (w *work) aboutCustomer(customer, query []byte) (ask, trouble, bool) {
 	text, ok := w.decodePath(customer)
@@ -196,7 +199,7 @@ func (w *work) aboutCustomer(customer, query []byte) (ask, trouble, bool) {
 		return ask{}, t, false
 	}
 	t, _ := w.readQuery(query)
-	for _, field := range []int{fieldCustomer, fieldFeature, fieldValue} {
+	for _, field := range fieldsOfPath {
 		if w.ask.seen&(1<<field) != 0 {
 			return ask{}, badRequest(fieldNames[field], "it has no place in this query"), false
 		}

@@ -78,8 +78,8 @@ func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if t, ok = s.ask(&w.ask); !ok {
 		return t, false
 	}
-	if w.ask.seen != 1<<fieldQuantity {
-		return badRequest("quantity", "it is missing, or something else stands beside it"), false
+	if w.ask.seen == 0 {
+		return badRequest("quantity", "it is missing"), false
 	}
 	replayed, err := a.o.Meter.Commit(id, w.ask.Quantity)
 	if err != nil {

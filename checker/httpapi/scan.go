@@ -242,7 +242,7 @@ func (s *scanner) ask(k *ask) (trouble, bool) {
 		}
 		field := fieldOf(name)
 		if !s.w.takes(field) {
-			return unknownField(name), false
+			return unknownField(name, s.w.knows()), false
 		}
 		if !k.first(field) {
 			return badRequest(fieldNames[field], "it stands twice"), false
