@@ -86,9 +86,10 @@ type bulkItem struct {
 func (b *bulk) read(body []byte) (trouble, bool) {
 	// A text that is no UTF-8 spoils its own item only; checkID finds it.
 	s := scanner{b: body, w: b.w}
-	if !s.eat('{') {
-		return s.trouble(), false
+	if s.peek() != '{' {
+		return s.noObject(b.w.api), false
 	}
+	s.at++
 	given := false
 	for first := true; s.more('}', first); first = false {
 		name, ok := s.text()
@@ -139,6 +140,10 @@ func (b *bulk) list(s *scanner) (trouble, bool) {
 func (b *bulk) item(raw []byte, at int) bulkItem {
 	var item bulkItem
 	s := scanner{b: raw, w: b.w}
+	if s.peek() != '{' {
+		item.trouble = badRequest("", "it must be a JSON object such as "+examples[apiCheck]).of(at)
+		return item
+	}
 	t, ok := s.ask(&item.ask)
 	if ok {
 		t, ok = item.ask.complete()

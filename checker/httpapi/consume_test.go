@@ -107,6 +107,7 @@ func TestConsumptionIsAnsweredByWhatBecameOfIt(t *testing.T) {
 		"not metered":       {`{"customer":"acme","feature":"sso"}`, &till{}, 400, `"feature_not_metered"`},
 		"nothing":           {`{` + acme + `,"quantity":0}`, &till{}, 400, `quantity: it must be at least 1`},
 		"as much as can be": {`{` + acme + `,"quantity":8796093022207}`, &till{}, 200, `"limit_reached"`},
+		"without a body":    {``, &till{}, 400, `the body must be a JSON object such as {\"customer\":\"acme\",`},
 		"a check's field": {`{` + acme + `,"wait_ms":5}`, &till{}, 400,
 			`known here: customer, feature, user, device, environment, version, quantity, idempotency_key)`},
 		"another payload":    {`{` + acme + `}`, &till{err: meter.ErrKeyReused}, 422, `"idempotency_key_reused"`},

@@ -78,7 +78,10 @@ func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if t, ok = s.ask(&w.ask); !ok {
 		return t, false
 	}
-	if w.ask.seen == 0 {
+	switch {
+	case !s.end():
+		return s.trouble(), false
+	case w.ask.seen == 0:
 		return badRequest("quantity", "it is missing"), false
 	}
 	replayed, err := a.o.Meter.Commit(id, w.ask.Quantity)
