@@ -102,7 +102,7 @@ func TestBadRequestsNameTheFieldAndTheRemedy(t *testing.T) {
 		"a body that is text":  {"POST", "/v1/check", "\xff", 400, "not valid UTF-8"},
 		"a value of no sort":   {"GET", "/v1/check?customer=acme&feature=tier&value=z", "", 400, "value: it must be one of a, b"},
 		"a value for boolean":  {"GET", "/v1/check?customer=acme&feature=sso&value=z", "", 400, "takes no value"},
-		"a long wait":          {"GET", "/v1/check?customer=acme&feature=sso&min_revision=1&wait_ms=30001", "", 400, "wait_ms: it is at most 30000"},
+		"a long wait":          {"GET", "/v1/check?customer=acme&feature=sso&min_revision=1&wait_ms=30001", "", 400, "wait_ms: it must be a whole number from 0 to 30000"},
 		"a revision to come":   {"GET", "/v1/check?customer=acme&feature=sso&min_revision=9999&wait_ms=5", "", 409, "is at revision 4812"},
 		"a wrong method":       {"DELETE", "/v1/check", "", 405, "use GET"},
 		"an unknown path":      {"GET", "/v1/chek", "", 404, "nothing at this path"},

@@ -3,12 +3,14 @@ package httpapi
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/checker/catalog"
+	"github.com/sidegate/sidegate/replica/meter"
 )
 
 // An ask is one check as it was asked. Its bytes are borrowed from the request or its work.
@@ -187,10 +189,11 @@ func checkID(field int, text []byte) (trouble, bool) {
 }
 
 // setNumber takes a number field.
-func (k *ask) setNumber(field int, text []byte) (trouble, bool) {
+func (w *work) setNumber(k *ask, field int, text []byte) (trouble, bool) {
+	least, most := w.bounds(field)
 	n, ok := whole(text)
-	if !ok {
-		return badRequest(fieldNames[field], "it must be a whole number from 0 to 9223372036854775807"), false
+	if !ok || n < least || n > most {
+		return badRequest(fieldNames[field], fmt.Sprintf("it must be a whole number from %d to %d", least, most)), false
 	}
 	switch field {
 	case fieldQuantity:
@@ -198,12 +201,20 @@ func (k *ask) setNumber(field int, text []byte) (trouble, bool) {
 	case fieldMinRevision:
 		k.minRevision = uint64(n)
 	case fieldWaitMs:
-		if n > maxWait {
-			return badRequest("wait_ms", fmt.Sprintf("it is at most %d", maxWait)), false
-		}
 		k.waitMs = n
 	}
 	return trouble{}, true
+}
+
+// bounds are the least and the most that a number may be. What is counted is at least 1 and no more than can be.
+func (w *work) bounds(field int) (least, most int64) {
+	switch {
+	case field == fieldWaitMs:
+		return 0, maxWait
+	case field == fieldQuantity && (w.api == apiConsume || w.api == apiReserve):
+		return 1, meter.MaxQuantity
+	}
+	return 0, math.MaxInt64
 }
 
 // whole reads digits alone.
@@ -263,7 +274,7 @@ func (w *work) readQuery(query []byte) (trouble, bool) {
 
 func (w *work) take(field int, text []byte) (trouble, bool) {
 	if field == fieldQuantity || field == fieldMinRevision || field == fieldWaitMs {
-		return w.ask.setNumber(field, text)
+		return w.setNumber(&w.ask, field, text)
 	}
 	return w.ask.set(field, text)
 }

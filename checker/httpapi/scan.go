@@ -298,7 +298,7 @@ func (s *scanner) field(k *ask, field int) (trouble, bool) {
 	}
 	switch field {
 	case fieldQuantity, fieldMinRevision, fieldWaitMs:
-		return k.setNumber(field, s.word())
+		return s.w.setNumber(k, field, s.word())
 	case fieldValue:
 		raw, ok := s.value()
 		if !ok {
