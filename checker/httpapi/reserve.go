@@ -181,7 +181,11 @@ func unsettled(err error) trouble {
 	case errors.As(err, &conflict) && conflict.Open:
 		return stillOpen
 	case errors.As(err, &conflict):
-		return trouble{status: 409, code: "reservation_settled", detail: conflict.Error()}
+		t := trouble{status: 409, code: "reservation_settled", detail: conflict.Error()}
+		if conflict.Counted > 0 && !conflict.Refunded {
+			t.detail += "; a POST to its /refund takes them back"
+		}
+		return t
 	case errors.Is(err, meter.ErrTooMuch):
 		return badRequest("quantity", "it is more than is reserved")
 	case errors.Is(err, meter.ErrNoReservation):
