@@ -213,11 +213,16 @@ func ValidID(id string) error {
 // manyFaults is from how many faults on no more remedies are searched for.
 const manyFaults = 50
 
-// nearest finds the word that differs least from a mistyped one; empty if none is near.
+// nearest is Nearest, as long as there are not too many faults already.
 func (r *finder) nearest(word string, among []string) string {
 	if len(r.faults) > manyFaults {
 		return ""
 	}
+	return Nearest(word, among)
+}
+
+// Nearest finds the word that differs least from a mistyped one; empty if none is near.
+func Nearest(word string, among []string) string {
 	best, found := 1+len(word)/3, ""
 	for _, candidate := range among {
 		if d := distance(word, candidate); d <= best && (found == "" || d < best) {

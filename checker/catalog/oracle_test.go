@@ -126,8 +126,8 @@ func named(text string) []byte {
 // said is a Decision as a verdict.
 func said(d checker.Decision) verdict {
 	v := verdict{Allowed: d.Allowed, Reason: d.Reason.String(), Plan: d.Plan, Limit: d.Limit, Used: d.Used,
-		Reserved: d.Reserved, Remaining: d.Remaining, Overage: d.Overage, OverLimit: d.OverLimit, Unlimited: d.Unlimited, Stale: d.Stale,
-		ResetsAt: d.ResetsAt, ExpiresAt: d.ExpiresAt}
+		Reserved: d.Reserved, Remaining: d.Remaining, Overage: d.Overage, OverLimit: d.OverLimit, Unlimited: d.Unlimited,
+		Stale: d.Stale, ResetsAt: d.ResetsAt, ExpiresAt: d.ExpiresAt}
 	if d.WouldDeny != checker.Undecided {
 		v.WouldDeny = d.WouldDeny.String()
 	}

@@ -84,6 +84,17 @@ func TestBadRequestsNameTheFieldAndTheRemedy(t *testing.T) {
 		"invalid UTF-8":        {"GET", "/v1/check?customer=%ff&feature=sso", "", 400, "customer: it is not valid UTF-8"},
 		"a bad escape":         {"GET", "/v1/check?customer=%zz&feature=sso", "", 400, "customer: a percent sign"},
 		"a number for a text":  {"POST", "/v1/check", `{"customer":5,"feature":"sso"}`, 400, "customer: it must be a text"},
+		"a near name":          {"GET", "/v1/check?custmer=acme&feature=sso", "", 400, "custmer: this field is not known here (did you mean \"customer\"? known here: customer, feature, user, device, environment, version, quantity, value, min_revision, wait_ms)"},
+		"a near name in one":   {"POST", "/v1/checks", `{"checks":[{"customr":"acme"}]}`, 200, "checks[0].customr: this field is not known here (did you mean"},
+		"a near name of all":   {"POST", "/v1/checks", `{"check":[]}`, 400, "check: this field is not known here (did you mean \"checks\"? known here: checks)"},
+		"a far name":           {"GET", "/v1/customers/acme/entitlements?qty=1", "", 400, "qty: this field is not known here (known here: user, device, environment, version, quantity, min_revision, wait_ms)"},
+		"no body":              {"POST", "/v1/check", "", 400, "the body must be a JSON object such as {\"customer\":\"acme\",\"feature\":\"sso\"}, and is empty"},
+		"a list":               {"POST", "/v1/explain", "[]", 400, "the body must be a JSON object such as {\"customer\":\"acme\",\"feature\":\"sso\"}, and is a list"},
+		"a form":               {"POST", "/v1/check", "customer=acme&feature=sso", 400, "the body must be a JSON object such as"},
+		"a list of checks":     {"POST", "/v1/checks", "[{}]", 400, "the body must be a JSON object such as {\"checks\":[{\"customer\":\"acme\",\"feature\":\"sso\"}]}, and is a list"},
+		"a number as a check":  {"POST", "/v1/checks", `{"checks":[7]}`, 200, "checks[0]: it must be a JSON object such as"},
+		"no colon":             {"POST", "/v1/check", `{"customer" "acme"}`, 400, "no ':' where one is expected at byte 12"},
+		"no end":               {"POST", "/v1/check", `{"customer":"acme"`, 400, "an early end at byte 18"},
 		"not JSON":             {"POST", "/v1/check", `{"customer":`, 400, "not JSON as it should be"},
 		"trailing data":        {"POST", "/v1/check", `{"customer":"a","feature":"sso"} x`, 400, "something after the end"},
 		"half a surrogate":     {"POST", "/v1/check", `{"customer":"\ud800","feature":"sso"}`, 400, "half a surrogate pair"},
@@ -91,7 +102,7 @@ func TestBadRequestsNameTheFieldAndTheRemedy(t *testing.T) {
 		"a body that is text":  {"POST", "/v1/check", "\xff", 400, "not valid UTF-8"},
 		"a value of no sort":   {"GET", "/v1/check?customer=acme&feature=tier&value=z", "", 400, "value: it must be one of a, b"},
 		"a value for boolean":  {"GET", "/v1/check?customer=acme&feature=sso&value=z", "", 400, "takes no value"},
-		"a long wait":          {"GET", "/v1/check?customer=acme&feature=sso&min_revision=1&wait_ms=30001", "", 400, "wait_ms: it is at most 30000"},
+		"a long wait":          {"GET", "/v1/check?customer=acme&feature=sso&min_revision=1&wait_ms=30001", "", 400, "wait_ms: it must be a whole number from 0 to 30000"},
 		"a revision to come":   {"GET", "/v1/check?customer=acme&feature=sso&min_revision=9999&wait_ms=5", "", 409, "is at revision 4812"},
 		"a wrong method":       {"DELETE", "/v1/check", "", 405, "use GET"},
 		"an unknown path":      {"GET", "/v1/chek", "", 404, "nothing at this path"},
@@ -103,6 +114,7 @@ func TestBadRequestsNameTheFieldAndTheRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, got := do(t, tc.method, base+tc.target, tc.body)
+			got = strings.ReplaceAll(got, `\"`, `"`)
 			if status != tc.status || !strings.Contains(got, tc.want) {
 				t.Errorf("got %d %.300s\nwant %d %s", status, got, tc.status, tc.want)
 			}

@@ -3,9 +3,14 @@ package httpapi
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/checker/catalog"
+	"github.com/sidegate/sidegate/replica/meter"
 )
 
 // An ask is one check as it was asked. Its bytes are borrowed from the request or its work.
@@ -76,8 +81,8 @@ func fieldOf(name []byte) int {
 // takes tells whether a call knows a field.
 func (w *work) takes(field int) bool {
 	switch {
-	case w.api == apiRefund:
-		return false
+	case w.api >= apiCommit:
+		return w.api == apiCommit && field == fieldQuantity
 	case field < fieldValue:
 		return true
 	case field < fieldKey:
@@ -86,11 +91,30 @@ func (w *work) takes(field int) bool {
 	return field == fieldKey && w.api == apiConsume || field == fieldTTL && w.api == apiReserve
 }
 
-func unknownField(name []byte) trouble {
-	if len(name) > 64 {
-		name = name[:64]
+// knows lists the fields that a call takes.
+func (w *work) knows() (names []string) {
+	for field, name := range fieldNames {
+		elsewhere := w.api == apiEntitlements && slices.Contains(fieldsOfPath, field)
+		if w.takes(field) && !elsewhere {
+			names = append(names, name)
+		}
 	}
-	return badRequest(string(bytes.ToValidUTF8(name, []byte("?"))), "this field is not known here")
+	return names
+}
+
+// unknownField says what is known, and what may have been meant.
+func unknownField(name []byte, known []string) trouble {
+	t := badRequest(shown(name), "this field is not known here (known here: "+strings.Join(known, ", ")+")")
+	if near := catalog.Nearest(t.field, known); near != "" {
+		t.detail = fmt.Sprintf("this field is not known here (did you mean %q? known here: %s)", near,
+			strings.Join(known, ", "))
+	}
+	return t
+}
+
+// shown is a name that somebody made up, as it may stand in an answer.
+func shown(name []byte) string {
+	return string(bytes.ToValidUTF8(name[:min(len(name), 64)], []byte("?")))
 }
 
 // emptyQuery refuses a query string where everything stands elsewhere.
@@ -101,9 +125,7 @@ func emptyQuery(query []byte) (trouble, bool) {
 			continue
 		}
 		name, _ := cut(pair, '=')
-		t := unknownField(name)
-		t.detail = "this call takes nothing in its query string"
-		return t, false
+		return badRequest(shown(name), "this call takes nothing in its query string"), false
 	}
 	return trouble{}, true
 }
@@ -175,10 +197,11 @@ func checkID(field int, text []byte) (trouble, bool) {
 }
 
 // setNumber takes a number field.
-func (k *ask) setNumber(field int, text []byte) (trouble, bool) {
+func (w *work) setNumber(k *ask, field int, text []byte) (trouble, bool) {
+	least, most := w.bounds(field)
 	n, ok := whole(text)
-	if !ok {
-		return badRequest(fieldNames[field], "it must be a whole number from 0 to 9223372036854775807"), false
+	if !ok || n < least || n > most {
+		return badRequest(fieldNames[field], fmt.Sprintf("it must be a whole number from %d to %d", least, most)), false
 	}
 	switch field {
 	case fieldQuantity:
@@ -186,12 +209,20 @@ func (k *ask) setNumber(field int, text []byte) (trouble, bool) {
 	case fieldMinRevision:
 		k.minRevision = uint64(n)
 	case fieldWaitMs:
-		if n > maxWait {
-			return badRequest("wait_ms", fmt.Sprintf("it is at most %d", maxWait)), false
-		}
 		k.waitMs = n
 	}
 	return trouble{}, true
+}
+
+// bounds are the least and the most that a number may be. What is counted is at least 1 and no more than can be.
+func (w *work) bounds(field int) (least, most int64) {
+	switch {
+	case field == fieldWaitMs:
+		return 0, maxWait
+	case field == fieldQuantity && (w.api == apiConsume || w.api == apiReserve):
+		return 1, meter.MaxQuantity
+	}
+	return 0, math.MaxInt64
 }
 
 // whole reads digits alone.
@@ -232,7 +263,7 @@ func (w *work) readQuery(query []byte) (trouble, bool) {
 		name, text := cut(pair, '=')
 		field := fieldOf(name)
 		if !w.takes(field) {
-			return unknownField(name), false
+			return unknownField(name, w.knows()), false
 		}
 		if !w.ask.first(field) {
 			return badRequest(fieldNames[field], "it stands twice"), false
@@ -251,7 +282,7 @@ func (w *work) readQuery(query []byte) (trouble, bool) {
 
 func (w *work) take(field int, text []byte) (trouble, bool) {
 	if field == fieldQuantity || field == fieldMinRevision || field == fieldWaitMs {
-		return w.ask.setNumber(field, text)
+		return w.setNumber(&w.ask, field, text)
 	}
 	return w.ask.set(field, text)
 }

@@ -86,9 +86,10 @@ type bulkItem struct {
 func (b *bulk) read(body []byte) (trouble, bool) {
 	// A text that is no UTF-8 spoils its own item only; checkID finds it.
 	s := scanner{b: body, w: b.w}
-	if !s.eat('{') {
-		return s.trouble(), false
+	if s.peek() != '{' {
+		return s.noObject(b.w.api), false
 	}
+	s.at++
 	given := false
 	for first := true; s.more('}', first); first = false {
 		name, ok := s.text()
@@ -96,7 +97,7 @@ func (b *bulk) read(body []byte) (trouble, bool) {
 			return s.trouble(), false
 		}
 		if string(name) != "checks" {
-			return unknownField(name), false
+			return unknownField(name, []string{"checks"}), false
 		}
 		if given {
 			return badRequest("checks", "it stands twice"), false
@@ -139,6 +140,10 @@ func (b *bulk) list(s *scanner) (trouble, bool) {
 func (b *bulk) item(raw []byte, at int) bulkItem {
 	var item bulkItem
 	s := scanner{b: raw, w: b.w}
+	if s.peek() != '{' {
+		item.trouble = badRequest("", "it must be a JSON object such as "+examples[apiCheck]).of(at)
+		return item
+	}
 	t, ok := s.ask(&item.ask)
 	if ok {
 		t, ok = item.ask.complete()
@@ -186,6 +191,9 @@ func (a *API) entitlements(ctx *fasthttp.RequestCtx, w *work, query []byte) (tro
 	return trouble{}, true
 }
 
+// fieldsOfPath have no place beside a path that names a customer and means all features.
+var fieldsOfPath = []int{fieldCustomer, fieldFeature, fieldValue}
+
 // aboutCustomer reads an ask that stands in a path, with the rest in the query.
 func (w *work) aboutCustomer(customer, query []byte) (ask, trouble, bool) {
 	text, ok := w.decodePath(customer)
@@ -196,7 +204,7 @@ func (w *work) aboutCustomer(customer, query []byte) (ask, trouble, bool) {
 		return ask{}, t, false
 	}
 	t, _ := w.readQuery(query)
-	for _, field := range []int{fieldCustomer, fieldFeature, fieldValue} {
+	for _, field := range fieldsOfPath {
 		if w.ask.seen&(1<<field) != 0 {
 			return ask{}, badRequest(fieldNames[field], "it has no place in this query"), false
 		}

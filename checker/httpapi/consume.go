@@ -60,9 +60,6 @@ func (a *API) demand(ctx *fasthttp.RequestCtx, w *work, query []byte) (*index.Vi
 	if t, ok := a.read(ctx, w, query); !ok {
 		return nil, t, false
 	}
-	if w.ask.Quantity == 0 {
-		return nil, badRequest("quantity", "it must be at least 1"), false
-	}
 	view, t, ok := a.view(ctx, &w.ask)
 	if !ok {
 		return nil, t, false

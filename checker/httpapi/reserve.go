@@ -78,11 +78,11 @@ func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	if t, ok = s.ask(&w.ask); !ok {
 		return t, false
 	}
-	if !s.end() {
+	switch {
+	case !s.end():
 		return s.trouble(), false
-	}
-	if w.ask.seen != 1<<fieldQuantity {
-		return badRequest("quantity", "it is missing, or something else stands beside it"), false
+	case w.ask.seen == 0:
+		return badRequest("quantity", "it is missing"), false
 	}
 	replayed, err := a.o.Meter.Commit(id, w.ask.Quantity)
 	if err != nil {
@@ -181,7 +181,11 @@ func unsettled(err error) trouble {
 	case errors.As(err, &conflict) && conflict.Open:
 		return stillOpen
 	case errors.As(err, &conflict):
-		return trouble{status: 409, code: "reservation_settled", detail: conflict.Error()}
+		t := trouble{status: 409, code: "reservation_settled", detail: conflict.Error()}
+		if conflict.Counted > 0 && !conflict.Refunded {
+			t.detail += "; a POST to its /refund takes them back"
+		}
+		return t
 	case errors.Is(err, meter.ErrTooMuch):
 		return badRequest("quantity", "it is more than is reserved")
 	case errors.Is(err, meter.ErrNoReservation):

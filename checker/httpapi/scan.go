@@ -51,10 +51,41 @@ func (s *scanner) peek() byte {
 // eat takes a byte that must be there.
 func (s *scanner) eat(c byte) bool {
 	if s.peek() != c || s.at >= len(s.b) {
-		return s.fail("something else than expected")
+		return s.missing(c)
 	}
 	s.at++
 	return true
+}
+
+// missing says that a byte is not there.
+func (s *scanner) missing(c byte) bool {
+	if s.at >= len(s.b) {
+		return s.fail("an early end")
+	}
+	return s.fail(fmt.Sprintf("no %q where one is expected", c))
+}
+
+// examples are bodies that calls take.
+var examples = [apiCount]string{
+	apiCheck:   `{"customer":"acme","feature":"sso"}`,
+	apiChecks:  `{"checks":[{"customer":"acme","feature":"sso"}]}`,
+	apiExplain: `{"customer":"acme","feature":"sso"}`,
+	apiConsume: `{"customer":"acme","feature":"ci-minutes","quantity":1}`,
+	apiReserve: `{"customer":"acme","feature":"ci-minutes","quantity":1,"ttl":"10m"}`,
+	apiCommit:  `{"quantity":1}`,
+	apiRefund:  `{}`,
+}
+
+// noObject says what a call's body is, to who sends something else.
+func (s *scanner) noObject(which api) trouble {
+	is := ""
+	switch s.peek() {
+	case 0:
+		is = ", and is empty"
+	case '[':
+		is = ", and is a list"
+	}
+	return badRequest("", "the body must be a JSON object such as "+examples[which]+is)
 }
 
 // more moves on in a list or mapping that ends with end, and tells whether there is another member.
@@ -232,9 +263,10 @@ func (w *work) readBody(body []byte) (trouble, bool) {
 // ask reads an object with the fields of an ask.
 func (s *scanner) ask(k *ask) (trouble, bool) {
 	k.begin()
-	if !s.eat('{') {
-		return s.trouble(), false
+	if s.peek() != '{' {
+		return s.noObject(s.w.api), false
 	}
+	s.at++
 	for first := true; s.more('}', first); first = false {
 		name, ok := s.text()
 		if !ok || !s.eat(':') {
@@ -242,7 +274,7 @@ func (s *scanner) ask(k *ask) (trouble, bool) {
 		}
 		field := fieldOf(name)
 		if !s.w.takes(field) {
-			return unknownField(name), false
+			return unknownField(name, s.w.knows()), false
 		}
 		if !k.first(field) {
 			return badRequest(fieldNames[field], "it stands twice"), false
@@ -266,7 +298,7 @@ func (s *scanner) field(k *ask, field int) (trouble, bool) {
 	}
 	switch field {
 	case fieldQuantity, fieldMinRevision, fieldWaitMs:
-		return k.setNumber(field, s.word())
+		return s.w.setNumber(k, field, s.word())
 	case fieldValue:
 		raw, ok := s.value()
 		if !ok {

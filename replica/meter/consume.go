@@ -13,6 +13,9 @@ import (
 // retryAfter is when it makes sense to ask again for rights that were not to be had.
 const retryAfter = time.Second
 
+// MaxQuantity is the most units that one request may be for.
+const MaxQuantity = ledger.MaxUnits
+
 // ErrTooMany refuses a quantity that the ledger cannot count.
 var ErrTooMany = errors.New("the quantity is too large")
 
