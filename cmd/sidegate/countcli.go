@@ -79,7 +79,8 @@ func grantsView(out *bytes.Buffer, n catalog.Node) {
 func fleetView(out *bytes.Buffer, n catalog.Node) {
 	var cells [][]string
 	for _, h := range at(n, "holders").Items {
-		cells = append(cells, words(h, "id", "trust", "last_seen", "rights_held", "in_doubt", "books"))
+		name := words(at(h, "about"), "name")
+		cells = append(cells, append(name, words(h, "id", "trust", "last_seen", "rights_held", "in_doubt", "books")...))
 	}
-	table(out, []string{"HOLDER", "TRUST", "LAST SEEN", "RIGHTS HELD", "IN DOUBT", "BOOKS"}, cells)
+	table(out, []string{"NAME", "HOLDER", "TRUST", "LAST SEEN", "RIGHTS HELD", "IN DOUBT", "BOOKS"}, cells)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -217,6 +218,28 @@ func TestTheFirstTokenIsMadeOnceAndOnlyOnEmptyBooks(t *testing.T) {
 		cancel()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
+		}
+	}
+}
+
+func TestAFirstTokenThatOpensNothingIsSaidToDoSo(t *testing.T) {
+	books := replica.NewMemory()
+	for i, token := range []string{"a-token-of-mine-1", "a-token-of-mine-1", "a-token-of-mine-2"} {
+		var said bytes.Buffer
+		h, err := hub.New(hub.Options{Docs: replica.NewMemory(), Books: books, Now: time.Now, FirstToken: token,
+			Log: slog.New(slog.NewTextHandler(&said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- h.Run(ctx) }()
+		<-h.Ready()
+		cancel()
+		<-ended
+		if warned := strings.Contains(said.String(), "opens nothing"); warned != (i == 2) ||
+			strings.Contains(said.String(), token) {
+			t.Errorf("start %d with %q said %s", i, token, said.String())
 		}
 	}
 }

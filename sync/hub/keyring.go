@@ -217,6 +217,9 @@ func (h *Hub) begin(ctx context.Context) error {
 		return err
 	}
 	if len(h.keys.list()) > 0 {
+		if _, known := h.keys.find(h.opts.FirstToken); h.opts.FirstToken != "" && !known {
+			h.log.Warn("SIDEGATE_TOKEN opens nothing here: there were tokens before, and it is none of them")
+		}
 		return nil
 	}
 	secret, made := h.opts.FirstToken, false
