@@ -36,11 +36,14 @@ func pageExamples(t *testing.T) (out []example) {
 func examplesOfThePageAreTrue(t *testing.T, w *workshop) {
 	p := w.run(t, anywhere("dev")...)
 	at := strings.NewReplacer("http://127.0.0.1:7070", p.ready["check"], "http://127.0.0.1:7071", p.ready["ops"])
-	var reserve example
+	var reserve, commit example
 	for _, e := range pageExamples(t) {
 		command := e.command
 		if strings.Contains(command, "/v1/reservations ") {
 			reserve = e
+		}
+		if strings.Contains(command, "/commit ") {
+			commit = e
 		}
 		if strings.Contains(command, "$ID") {
 			made := curled(t, at.Replace(reserve.command))
@@ -49,7 +52,11 @@ func examplesOfThePageAreTrue(t *testing.T, w *workshop) {
 				t.Errorf("%s: got no reservation in %s", reserve.command, made)
 				continue
 			}
-			command = strings.ReplaceAll(command, "$ID", id[1])
+			named := strings.NewReplacer("$ID", id[1])
+			if strings.Contains(command, "/refund") {
+				curled(t, at.Replace(named.Replace(commit.command)))
+			}
+			command = named.Replace(command)
 		}
 		if got := curled(t, at.Replace(command)); !agrees(e.answer, got) {
 			t.Errorf("%s\ngot  %s\nwant %s", e.command, got, e.answer)
