@@ -200,7 +200,8 @@ type loss struct {
 
 // raise begins the next epoch, unless another hub has.
 func (a *era) raise(ctx context.Context, l loss) error {
-	lineage, _, err := a.c.o.Books.Head(ctx)
+	reached := a.c.shelf.furthest()
+	lineage, head, err := a.c.o.Books.Head(ctx)
 	if err != nil {
 		return err
 	}
@@ -212,11 +213,17 @@ func (a *era) raise(ctx context.Context, l loss) error {
 		a.store(d, rev)
 		return nil
 	}
+	if head < reached { // the same loss would be noticed again, by its end
+		l.rev = max(l.rev, reached)
+	}
 	now := a.c.now()
 	next := epochDoc{Epoch: max(d.Epoch, l.from) + 1, Lineage: lineage, Since: now, Until: now + horizon,
 		Lost: max(d.Lost, l.rev)}
 	if err := a.write(ctx, next, rev); err != nil {
 		return err
+	}
+	if head < reached {
+		a.c.shelf.restart(head)
 	}
 	a.c.log.Error("the books have lost something; no rights are given in running periods until every holder has told "+
 		"what it has", "why", l.why, "epoch", next.Epoch)

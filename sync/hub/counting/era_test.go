@@ -1,0 +1,41 @@
+package counting
+
+import (
+	"testing"
+
+	"github.com/sidegate/sidegate/replica"
+)
+
+// TestALossIsNoticedOnce has a holder that is ahead of the books be heard before the hub looks how far they go.
+func TestALossIsNoticedOnce(t *testing.T) {
+	books := replica.NewMemory()
+	c := counterOn(t, books)
+	check := func(want uint64) {
+		t.Helper()
+		if err := c.era.check(t.Context()); err != nil || c.era.load().Epoch != want {
+			t.Errorf("got %v and epoch %d, want %d", err, c.era.load().Epoch, want)
+		}
+	}
+	check(0)
+	_, kept, err := books.Head(t.Context())
+	for range 5 {
+		if err == nil {
+			_, err = c.era.touch(t.Context())
+		}
+	}
+	_, head, _ := books.Head(t.Context())
+	if err != nil || head <= kept {
+		t.Fatalf("got %v and %d after %d", err, head, kept)
+	}
+	c.shelf.reach(head)
+	books.RollBack(kept)
+	if err := c.era.raise(t.Context(), loss{why: "a holder is ahead"}); err != nil {
+		t.Fatal(err)
+	}
+	check(1)
+	_, later, _ := books.Head(t.Context())
+	c.shelf.reach(later)
+	books.RollBack(kept) // another one, before the books go as far as before
+	check(2)
+	check(2)
+}
