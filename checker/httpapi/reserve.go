@@ -67,10 +67,7 @@ func (k *ask) life() (time.Duration, trouble, bool) {
 
 // commit counts units of a reservation.
 func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
-	if !ctx.IsPost() {
-		return wrongMethod(ctx, fasthttp.MethodPost), false
-	}
-	id, t, ok := a.reservation(ctx, w, query)
+	id, t, ok := a.reservation(ctx, w, query, fasthttp.MethodPost)
 	if !ok {
 		return t, false
 	}
@@ -94,10 +91,7 @@ func (a *API) commit(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 
 // cancel lets a reservation go.
 func (a *API) cancel(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
-	if !ctx.IsDelete() {
-		return wrongMethod(ctx, fasthttp.MethodDelete), false
-	}
-	id, t, ok := a.reservation(ctx, w, query)
+	id, t, ok := a.reservation(ctx, w, query, fasthttp.MethodDelete)
 	if !ok {
 		return t, false
 	}
@@ -111,10 +105,7 @@ func (a *API) cancel(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 
 // refund takes back what a reservation consumed.
 func (a *API) refund(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
-	if !ctx.IsPost() {
-		return wrongMethod(ctx, fasthttp.MethodPost), false
-	}
-	id, t, ok := a.reservation(ctx, w, query)
+	id, t, ok := a.reservation(ctx, w, query, fasthttp.MethodPost)
 	if !ok {
 		return t, false
 	}
@@ -138,8 +129,11 @@ func (a *API) refund(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, 
 	return trouble{}, true
 }
 
-// reservation is the one that the path names.
-func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte) (string, trouble, bool) {
+// reservation is the one that the path names, if the method is right.
+func (a *API) reservation(ctx *fasthttp.RequestCtx, w *work, query []byte, method string) (string, trouble, bool) {
+	if string(ctx.Method()) != method {
+		return "", wrongMethod(ctx, method), false
+	}
 	if t, ok := a.counts(); !ok {
 		return "", t, false
 	}
