@@ -85,8 +85,10 @@ func (w *work) takes(field int) bool {
 		return w.api == apiCommit && field == fieldQuantity
 	case field < fieldValue:
 		return true
-	case field < fieldKey:
+	case field == fieldValue:
 		return w.api < apiConsume
+	case field < fieldKey:
+		return true
 	}
 	return field == fieldKey && w.api == apiConsume || field == fieldTTL && w.api == apiReserve
 }

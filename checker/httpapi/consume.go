@@ -124,7 +124,8 @@ func unkeyed(ctx *fasthttp.RequestCtx, instead string) (trouble, bool) {
 // request is what the meter is asked.
 func (a *API) request(w *work, view *index.View) *meter.Request {
 	k := &w.ask
-	r := &meter.Request{Customer: string(k.customer), Feature: string(k.feature), Held: &w.held, Ask: &k.Ask}
+	r := &meter.Request{Customer: string(k.customer), Feature: string(k.feature), Held: &w.held, Ask: &k.Ask,
+		Recent: k.minRevision > 0}
 	if len(k.key) == 0 {
 		return r
 	}

@@ -110,8 +110,8 @@ func TestConsumptionIsAnsweredByWhatBecameOfIt(t *testing.T) {
 		"more than can be":  {`{` + acme + `,"quantity":8796093022208}`, &till{}, 400, `number from 1 to 8796093022207`},
 		"as much as can be": {`{` + acme + `,"quantity":8796093022207}`, &till{}, 200, `"limit_reached"`},
 		"without a body":    {``, &till{}, 400, `the body must be a JSON object such as {\"customer\":\"acme\",`},
-		"a check's field": {`{` + acme + `,"wait_ms":5}`, &till{}, 400,
-			`known here: customer, feature, user, device, environment, version, quantity, idempotency_key)`},
+		"a check's field": {`{` + acme + `,"value":5}`, &till{}, 400, `known here: customer, ` +
+			`feature, user, device, environment, version, quantity, min_revision, wait_ms, idempotency_key)`},
 		"another payload":    {`{` + acme + `}`, &till{err: meter.ErrKeyReused}, 422, `"idempotency_key_reused"`},
 		"a full disk":        {`{` + acme + `}`, &till{err: fmt.Errorf("x: %w", replica.ErrNoSpace)}, 507, `"storage_full"`},
 		"a disk that failed": {`{` + acme + `}`, &till{err: fmt.Errorf("x: %w", replica.ErrBroken)}, 503, `"storage_failed"`},
@@ -298,5 +298,15 @@ func TestAKeyIsGoodForTheNextVersionOfTheApp(t *testing.T) {
 	}
 	if len(c.asked) != 4 || c.asked[0].Payload != c.asked[2].Payload || c.asked[1].Payload == c.asked[3].Payload {
 		t.Errorf("got %+v", c.asked)
+	}
+}
+
+func TestWhoKnowsARevisionHasTheHubAskedBeforeADenial(t *testing.T) {
+	for revision, want := range map[string]bool{`,"min_revision":4812`: true, `,"min_revision":0`: false, "": false} {
+		c := &till{}
+		status, _ := post(t, c, message{"/v1/consume", nil, `{"customer":"acme","feature":"calls"` + revision + `}`})
+		if status != 200 || len(c.asked) != 1 || c.asked[0].Recent != want {
+			t.Errorf("%q: got %d and %+v", revision, status, c.asked)
+		}
 	}
 }

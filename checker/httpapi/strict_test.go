@@ -12,12 +12,13 @@ func TestANullIsNoValueOfAnyField(t *testing.T) {
 	all := map[string]string{"customer": text, "feature": text, "user": text, "device": text, "environment": text,
 		"version": text, "quantity": number, "value": "null is no value", "min_revision": number, "wait_ms": number,
 		"idempotency_key": text, "ttl": text}
+	const every = "customer feature user device environment version quantity min_revision wait_ms"
 	for path, names := range map[string]string{
-		"/v1/check":                 "customer feature user device environment version quantity value min_revision wait_ms",
+		"/v1/check":                 every + " value",
 		"/v1/explain":               "customer feature user quantity value min_revision wait_ms",
-		"/v1/checks":                "customer feature user device environment version quantity value min_revision wait_ms",
-		"/v1/consume":               "customer feature user device environment version quantity idempotency_key",
-		"/v1/reservations":          "customer feature user device environment version quantity ttl",
+		"/v1/checks":                every + " value",
+		"/v1/consume":               every + " idempotency_key",
+		"/v1/reservations":          every + " ttl",
 		"/v1/reservations/x/commit": "quantity",
 	} {
 		for name := range strings.SplitSeq(names, " ") {

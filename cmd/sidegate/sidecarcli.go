@@ -45,7 +45,7 @@ func asked() []string {
 
 // consumed are the arguments of a consumption beside customer and feature.
 func consumed() []string {
-	return []string{"quantity", "user", "device", "environment", "version", "idempotency_key"}
+	return []string{"quantity", "user", "device", "environment", "version", "idempotency_key", "min_revision", "wait_ms"}
 }
 
 // A question is what is asked whom, and how the answer is shown.
@@ -140,10 +140,10 @@ func (a *app) consume(ctx context.Context, c *Config, args []string) error {
 	if err := addPairs(q, args[2:], consumed()...); err != nil {
 		return err
 	}
-	body := map[string]any{}
+	body, numbers := map[string]any{}, []string{"quantity", "min_revision", "wait_ms"}
 	for name := range q {
 		body[name] = q.Get(name)
-		if name == "quantity" && json.Valid([]byte(q.Get(name))) {
+		if slices.Contains(numbers, name) && json.Valid([]byte(q.Get(name))) {
 			body[name] = json.RawMessage(q.Get(name))
 		}
 	}

@@ -25,6 +25,7 @@ type Request struct {
 	Feature  string
 	Held     *checker.Held // Use is set here
 	Ask      *checker.Ask
+	Recent   bool // the caller knows of a write that may give more room: the hub is asked before a denial
 	Keyed    bool // Key and Payload count
 	Key      [16]byte
 	Payload  [16]byte
@@ -224,10 +225,13 @@ func (t *try) locked() (Result, error) {
 }
 
 // doubts tells whether the hub may know of room that is not known here: of what rolled over into the period it tells
-// with its totals, which nobody makes before somebody counts in it.
+// with its totals, which nobody makes before somebody counts in it, and a grant may be on its way.
 func (t *try) doubts(span ledger.Span) bool {
+	if t.again || t.m.o.Hub == nil || t.m.failing.Load() {
+		return false
+	}
 	knows := t.a.totals != nil && t.a.totals.Span.Start == span.Start
-	return !t.again && !knows && t.terms.Rollover > 0 && t.m.o.Hub != nil && !t.m.failing.Load()
+	return t.r.Recent || !knows && t.terms.Rollover > 0
 }
 
 // spend takes q units of what the account has. chunked says that nothing of it has to be written.

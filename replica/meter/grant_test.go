@@ -67,3 +67,26 @@ func whatRolledOverIsFoundOutBeforeAnythingIsDenied(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
+
+func TestAGrantThatTheCallerKnowsOfIsFoundOut(t *testing.T) { synctest.Test(t, aGrantThatTheCallerKnowsOf) }
+
+func aGrantThatTheCallerKnowsOf(t *testing.T) {
+	s := newStand(t, hard(10))
+	m, stop := s.open(newTin(1))
+	defer stop()
+	s.consume(m, 10)
+	settled()
+	s.desk.mu.Lock()
+	s.desk.book.SetGrant(ledger.Grant{ID: "more", Amount: 5, Until: ledger.Forever})
+	s.desk.mu.Unlock()
+	if res := s.consume(m, 5); res.Decision.Reason != checker.LimitReached {
+		t.Errorf("who knows of nothing: got %+v", res)
+	}
+	for _, want := range []int64{5, 0} {
+		r := s.request(5, 0)
+		r.Recent = true
+		if res, err := m.Consume(t.Context(), r); err != nil || res.Consumed != want || want == 0 && res.RetryAfter != 0 {
+			t.Errorf("got %+v, %v, want %d consumed", res, err, want)
+		}
+	}
+}
