@@ -74,6 +74,22 @@ func whatIsReserved(t *testing.T) {
 	}
 }
 
+func TestAReservationsAnswerSaysWhatIsLeftBesideIt(t *testing.T) { synctest.Test(t, whatIsLeftBeside) }
+
+func whatIsLeftBeside(t *testing.T) {
+	s := newStand(t, hard(10))
+	m, stop := s.open(newTin(1))
+	defer stop()
+	s.consume(m, 1)
+	for _, want := range []checker.Decision{{Reserved: 6, Remaining: 3}, {Reserved: 8, Remaining: 1}} {
+		q := want.Reserved - s.check(m, 0).Reserved
+		res, _, err := m.Reserve(t.Context(), s.request(q, 0), time.Minute)
+		if d := res.Decision; err != nil || d.Used != 1 || d.Reserved != want.Reserved || d.Remaining != want.Remaining {
+			t.Errorf("got %+v, %v, want 1 used, %d set aside and %d left", d, err, want.Reserved, want.Remaining)
+		}
+	}
+}
+
 func TestAReservationThatRunsOutGoesBack(t *testing.T) { synctest.Test(t, aReservationThatRunsOut) }
 
 func aReservationThatRunsOut(t *testing.T) {
@@ -140,19 +156,23 @@ func TestAReservationThatWasWrittenOffIsSettled(t *testing.T) { synctest.Test(t,
 func reservedAndFenced(t *testing.T) {
 	s := newStand(t, hard(10))
 	m, stop := s.open(newTin(1))
-	r, old := s.reserve(m, 9), m.holder()
+	r, old := s.reserve(m, 10), m.holder()
 	time.Sleep(2 * time.Second)
 	s.desk.mu.Lock()
 	s.desk.book.Fence(old, false)
 	s.desk.mu.Unlock()
-	s.perhaps(m, 1) // it asks, and is told
+	ask := s.request(1, 0)
+	ask.Recent = true
+	if res, err := m.Consume(t.Context(), ask); res.Consumed != 0 { // it asks, and is told
+		t.Errorf("got %+v, %v", res, err)
+	}
 	settled()
 	if m.holder() == old {
 		t.Error("it has its old name")
 	}
-	became(t, outcome(m.Commit(r.ID, 9)), "replayed")
-	became(t, outcome(m.Commit(r.ID, 8)), "it was committed with 9 units")
-	became(t, refunded(m, r), "it was committed with 9 units")
+	became(t, outcome(m.Commit(r.ID, 10)), "replayed")
+	became(t, outcome(m.Commit(r.ID, 9)), "it was committed with 10 units")
+	became(t, refunded(m, r), "it was committed with 10 units")
 	stop()
 	if got := s.folded(); got.Used != 10 {
 		t.Errorf("the hub has %+v", got)
