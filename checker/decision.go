@@ -12,7 +12,7 @@ type Ask struct {
 	Scratch     []byte // room for a value that has to be put together (a union); Decide appends to it
 }
 
-// A Use is what is used of a feature at the moment of the ask; nothing counts it yet, so it is zero in production.
+// A Use is what is used of a feature at the moment of the ask.
 type Use struct {
 	Used         int64 // metered: units in the current period; pool and seat: units taken
 	Reserved     int64 // metered: units set aside here, which others cannot consume

@@ -238,7 +238,8 @@ func (p *Period) charged(src Source) int64 {
 
 // roll moves what is left of the period before into the i-th, once that one has ended. Rights that are still out
 // count as spent; when they come back more rolls over, and when use is told late less does, but for what is out. What
-// rolled over before does not roll again, for it is no part of the allowance.
+// rolled over before does not roll again, for it is no part of the allowance. Of a period in which nothing was counted
+// the terms are those of now, if they were in force: when they began later, what had rolled over by then stays.
 func (b *Book) roll(i int, now int64) {
 	p := &b.Periods[i]
 	before := b.Calendar.At(p.Start - 1).Start

@@ -95,8 +95,7 @@ func (h *Holder) distrust() *Refusal {
 		return refuse(CodeQuarantined, "this holder contradicted itself")
 	case Retired:
 		return refuse(CodeRetired, "this holder was silent for too long")
-	}
-	if h.Trust == Destroyed {
+	case Destroyed:
 		return refuse(CodeDestroyed, "this holder was declared destroyed")
 	}
 	return refuse(CodeFenced, "this holder was declared lost")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
@@ -281,7 +282,7 @@ func (t *try) spent(d *checker.Decision, q int64) {
 		d.Reserved += q
 	}
 	if !d.Unlimited {
-		room := d.Limit + d.Grants
+		room := min(d.Limit, math.MaxInt64-d.Grants) + d.Grants
 		d.Remaining, d.Overage = max(0, room-d.Used-d.Reserved), max(0, d.Used-room)
 	}
 }

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,7 +69,9 @@ func whatRolledOverIsFoundOutBeforeAnythingIsDenied(t *testing.T) {
 	}
 }
 
-func TestAGrantThatTheCallerKnowsOfIsFoundOut(t *testing.T) { synctest.Test(t, aGrantThatTheCallerKnowsOf) }
+func TestAGrantThatTheCallerKnowsOfIsFoundOut(t *testing.T) {
+	synctest.Test(t, aGrantThatTheCallerKnowsOf)
+}
 
 func aGrantThatTheCallerKnowsOf(t *testing.T) {
 	s := newStand(t, hard(10))
@@ -88,5 +91,22 @@ func aGrantThatTheCallerKnowsOf(t *testing.T) {
 		if res, err := m.Consume(t.Context(), r); err != nil || res.Consumed != want || want == 0 && res.RetryAfter != 0 {
 			t.Errorf("got %+v, %v, want %d consumed", res, err, want)
 		}
+	}
+}
+
+// TestALimitWithoutEndAndAGrantAreNotTooMuch has a sum that no number holds.
+func TestALimitWithoutEndAndAGrantAreNotTooMuch(t *testing.T) {
+	synctest.Test(t, aLimitWithoutEndAndAGrant)
+}
+
+func aLimitWithoutEndAndAGrant(t *testing.T) {
+	s := newStand(t, checker.Allowance{Limit: math.MaxInt64, Per: checker.Month, Soft: true})
+	s.desk.book.SetGrant(ledger.Grant{ID: "more", Amount: 5, Until: ledger.Forever})
+	m, stop := s.open(newTin(1))
+	defer stop()
+	s.consume(m, 1)
+	settled() // the grant is known
+	if d := s.consume(m, 1).Decision; d.Grants != 5 || d.Remaining != math.MaxInt64-2 || d.Overage != 0 {
+		t.Errorf("got %+v", d)
 	}
 }
