@@ -239,7 +239,8 @@ func (p *Period) charged(src Source) int64 {
 // roll moves what is left of the period before into the i-th, once that one has ended. Rights that are still out
 // count as spent; when they come back more rolls over, and when use is told late less does, but for what is out. What
 // rolled over before does not roll again, for it is no part of the allowance. Of a period in which nothing was counted
-// the terms are those of now, if they were in force: when they began later, what had rolled over by then stays.
+// the terms are those of now, if they were in force: when they began later, what had rolled over by then stays,
+// up to their limit.
 func (b *Book) roll(i int, now int64) {
 	p := &b.Periods[i]
 	before := b.Calendar.At(p.Start - 1).Start
@@ -253,7 +254,7 @@ func (b *Book) roll(i int, now int64) {
 	case q != nil:
 		most, left = min(most, q.Terms.Rollover), q.Terms.Limit-q.taken()
 	case b.Terms.Since >= p.Start:
-		left = p.Rolled // the terms of before are not known any more
+		left = min(p.Rolled, p.Terms.Limit) // the terms of before are not known any more
 	case b.Terms.Since != 0:
 		left = p.Terms.Limit
 		for j := range b.Holders {

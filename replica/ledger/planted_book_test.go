@@ -4,7 +4,7 @@ package ledger
 func bugs() []bug {
 	var list []bug
 	list = append(append(append(list, grantBugs()...), standingBugs()...), bookBugs()...)
-	list = append(append(append(list, foldBugs()...), trustBugs()...), holderBugs()...)
+	list = append(append(append(list, append(foldBugs(), rollBugs()...)...), trustBugs()...), holderBugs()...)
 	return append(append(list, reserveBugs()...), calendarBugs()...)
 }
 

@@ -27,18 +27,6 @@ func foldBugs() []bug {
 		{"a contradiction is not forgiven", f, "b.Quarantine(r.Holder)", "b.meet(r.Holder)"},
 		{"the fenced are not listened to", f, "h != nil && h.Trust != Trusted {", "h != nil && h.Trust == Quarantined {"},
 		{"an echo raises the ledger", f, "if b.Learning.Until != 0 {\n\t\tb.excuse(p)", "if false {\n\t\tb.excuse(p)"},
-		{"rights in doubt do not roll over", f, "q.Terms.Limit-q.taken()",
-			"q.Terms.Limit-q.used(Source{})-q.used(Source{Kind: Unbacked})"},
-		{"at most the maximum rolls over", f, "max(p.rolledOut(), min(most, left))",
-			"max(p.rolledOut(), left)"},
-		{"late use takes back what rolled over", f, "max(p.rolledOut(), min(most, left))",
-			"max(p.Rolled, min(most, left))"},
-		{"what rolls over is of the plan that was held", f, "case b.Terms.Since >= p.Start:", "case false:"},
-		{"no more rolls over than that plan let", f, "min(most, q.Terms.Rollover), q", "most, q"},
-		{"rollover does not roll twice", f, "q.Terms.Limit-q.taken()",
-			"q.Terms.Limit+q.Rolled-q.taken()"},
-		{"standing rights of a period nobody told of do not roll", f, "left -= b.Holders[j].implied(before)",
-			"left -= 0 * b.Holders[j].implied(before)"},
 		{"what is refunded is paid back", f, "c.Units = min(c.Units, over-paid)", "_ = c.Units"},
 		{"grants pay for unbacked use", f, "p.pay(s.Source, n)", "_ = n"},
 		{"what was folded away of a grant is noted", f,
@@ -58,6 +46,26 @@ func foldBugs() []bug {
 		{"the last closed periods are kept", f, "|| closed <= keptClosed || len(p.Lines) > 0 {", "|| len(p.Lines) > 0 {"},
 		{"what is written off is written off once", f, "h.Forgot = max(h.Forgot, p.Start) // a", "// a"},
 		{"nobody has to tell of the fenced", f, "\t\t\tp.settle(h.ID)\n\t\t\th.Forgot", "\t\t\th.Forgot"},
+	}
+}
+
+// rollBugs are of what rolls over.
+func rollBugs() []bug {
+	const f = "fold.go"
+	return []bug{
+		{"rights in doubt do not roll over", f, "q.Terms.Limit-q.taken()",
+			"q.Terms.Limit-q.used(Source{})-q.used(Source{Kind: Unbacked})"},
+		{"at most the maximum rolls over", f, "max(p.rolledOut(), min(most, left))",
+			"max(p.rolledOut(), left)"},
+		{"late use takes back what rolled over", f, "max(p.rolledOut(), min(most, left))",
+			"max(p.Rolled, min(most, left))"},
+		{"rollover does not roll twice", f, "q.Terms.Limit-q.taken()",
+			"q.Terms.Limit+q.Rolled-q.taken()"},
+		{"standing rights of a period nobody told of do not roll", f, "left -= b.Holders[j].implied(before)",
+			"left -= 0 * b.Holders[j].implied(before)"},
+		{"what rolls over is of the plan that was held", f, "case b.Terms.Since >= p.Start:", "case false:"},
+		{"a lowered limit bounds what had rolled over", f, "min(p.Rolled, p.Terms.Limit)", "p.Rolled"},
+		{"no more rolls over than that plan let", f, "min(most, q.Terms.Rollover), q", "most, q"},
 	}
 }
 

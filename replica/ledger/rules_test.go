@@ -274,10 +274,12 @@ func TestARaiseRollsNothingOverFromBefore(t *testing.T) {
 	sc.b.SetTerms(Terms{Limit: 100, Rollover: 50, Since: 3*hour + 6, Until: Forever}, hourly, 3*hour+6)
 	sc.want("after the raise", rolled(3*hour+7), 3)
 	sc.want("of what may be used now", sc.left(3*hour+7), 103)
+	sc.b.SetTerms(Terms{Limit: 2, Rollover: 50, Since: 3*hour + 8, Until: Forever}, hourly, 3*hour+8)
+	sc.want("under a smaller limit", rolled(3*hour+9), 2)
+	sc.b.SetTerms(Terms{Limit: 100, Rollover: 50, Since: 3*hour + 9, Until: Forever}, hourly, 3*hour+9)
 	sc.want("into the next hour", rolled(4*hour+5), 50)
 	sc.b.SetTerms(Terms{Limit: 100, Rollover: 90, Since: 4*hour + 6, Until: Forever}, hourly, 4*hour+6)
 	sc.want("into an hour in which more may roll over", rolled(4*hour+7), 50)
-
 	fresh := scene{t, hard(0)} // a book that is begun after the change knows no terms of before
 	fresh.b.SetTerms(Terms{Limit: 100, Rollover: 50, Since: 3*hour + 6, Until: Forever}, hourly, 3*hour+6)
 	tot := fresh.b.Totals(3*hour + 7)
