@@ -329,9 +329,14 @@ func (p *Period) speaksOf(src Source) bool {
 // stands for them after it.
 func (b *Book) settleGone(p *Period, now int64) {
 	for i := range b.Holders {
-		if h := &b.Holders[i]; h.gone() && (p.End <= now || h.most(p.End) == 0) {
+		h := &b.Holders[i]
+		switch over := p.End <= now; {
+		case !h.gone():
+		case over:
 			p.settle(h.ID)
 			h.Forgot = max(h.Forgot, p.Start) // a period that is opened again must not write the same off again
+		case h.most(p.End) == 0:
+			p.settle(h.ID) // what comes before it may not have been opened yet
 		}
 	}
 }

@@ -178,19 +178,16 @@ func (b *Book) stand(a Ask, open *Period, now int64) {
 	if a.Standing == 0 || until <= from {
 		return
 	}
-	room := b.Terms.Limit
+	room, h := b.Terms.Limit, b.Holder(a.Holder)
 	for i := range b.Holders {
-		h := &b.Holders[i]
-		room -= h.most(from)
+		if o := &b.Holders[i]; o != h {
+			room -= o.most(from)
+		}
 	}
-	h := b.Holder(a.Holder)
 	s := &h.Standing
-	n := s.Granted - s.Released
-	if s.Until <= from {
-		room -= n // they have ended: that they stand again is granted anew
-	}
-	more := max(0, min(min(a.Standing, MaxUnits)-s.Granted, room))
-	if room < 0 || n+more == 0 || more == 0 && until <= s.Until {
+	n := s.Granted - s.Released // if they have ended, that they stand again is granted anew
+	more := max(0, min(min(a.Standing, MaxUnits)-s.Granted, room-n))
+	if room < max(n, h.most(from)) || n+more == 0 || more == 0 && until <= s.Until {
 		return
 	}
 	if more == 0 && s.Until >= from { // every period so far began with the same rights

@@ -47,9 +47,11 @@ func standingBugs() []bug {
 	const f = "grant.go"
 	return []bug{
 		{"nothing stands beyond the terms", f, "until := min(a.Until, b.Terms.Until)", "until := a.Until"},
-		{"standing rights of all are within the limit", f, "room -= h.most(from)", "room -= 0 * h.most(from)"},
-		{"standing rights that ended are granted anew", f, "room -= n // they", "room -= 0 // they"},
-		{"beyond a lowered limit nothing is made longer", f, "if room < 0 || n+more", "if n+more"},
+		{"standing rights of all are within the limit", f, "room -= o.most(from)", "room -= 0 * o.most(from)"},
+		{"standing rights that ended are granted anew", f, "room < max(n, h.most(from))", "room < h.most(from)"},
+		{"what stands is part of what may stand", f, "room-n))", "room))"},
+		{"a repeated ask is given the same", f, "room-n))", "room-max(n, h.most(from))))"},
+		{"beyond a lowered limit nothing is made longer", f, "if room < max(n, h.most(from)) || n+more", "if n+more"},
 		{"standing rights begin after what has begun", f, "end = max(end, p.End)", "end = open.Start"},
 		{"what stands already may reach what was opened far ahead", f, "max(until, b.Holder(a.Holder).Standing.Until)",
 			"until"},
@@ -62,8 +64,8 @@ func standingBugs() []bug {
 		{"what was given back of standing rights is free", f, "n = h.Standing.Granted - h.Standing.Released",
 			"n = h.Standing.Granted"},
 		{"what stood before keeps its place", f, "n = max(n, t.Rights)", "n = max(n, 0*t.Rights)"},
-		{"standing rights are asked for by absolute target", f, "min(min(a.Standing, MaxUnits)-s.Granted, room)",
-			"min(a.Standing, room)"},
+		{"standing rights are asked for by absolute target", f, "min(min(a.Standing, MaxUnits)-s.Granted, room-n)",
+			"min(a.Standing, room-n)"},
 	}
 }
 

@@ -46,6 +46,9 @@ func foldBugs() []bug {
 		{"the last closed periods are kept", f, "|| closed <= keptClosed || len(p.Lines) > 0 {", "|| len(p.Lines) > 0 {"},
 		{"what is written off is written off once", f, "h.Forgot = max(h.Forgot, p.Start) // a", "// a"},
 		{"nobody has to tell of the fenced", f, "\t\t\tp.settle(h.ID)\n\t\t\th.Forgot", "\t\t\th.Forgot"},
+		{"nor when nothing stands for them any more", f, "case h.most(p.End) == 0:", "case false:"},
+		{"what stands for the fenced is not forgotten too early", f, "p.settle(h.ID) // what",
+			"p.settle(h.ID)\n\t\t\th.Forgot = p.Start // what"},
 	}
 }
 

@@ -27,6 +27,22 @@ func TestStandingRightsAreMadeLongerOnlyWithinTheLimit(t *testing.T) {
 	sc.want("beyond a lowered limit", x.Standing.Until, 6*hour)
 }
 
+func TestARepeatedAskIsGivenTheSameThoughMoreStoodBefore(t *testing.T) {
+	sc := scene{t, hard(3)}
+	sc.b.Holders = []Holder{{ID: ann, Forgot: -1, Before: []Tier{{0, 4 * hour, 2}}, // of a calendar that was changed
+		Standing: Standing{Granted: 2, Released: 1, From: 5 * hour, Until: 9 * hour}}}
+	var got [2]Standing
+	for i := range got {
+		w, no := sc.b.Grant(Ask{Holder: ann, Standing: 5, Until: 9 * hour}, 5)
+		if no != nil {
+			t.Fatal(no)
+		}
+		got[i] = w.Standing
+	}
+	sc.want("rights, the first time", got[0].of(2*hour), 3)
+	sc.want("and more of them the second", got[1].Granted-got[0].Granted, 0)
+}
+
 func TestRaisedStandingRightsDoNotCountInPeriodsThatHaveBegun(t *testing.T) {
 	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
 	sc.ask(ann, &x, Ask{Standing: 2, Until: 9 * hour}, 5)

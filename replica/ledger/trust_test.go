@@ -226,6 +226,16 @@ func TestWhatIsWrittenOffIsWrittenOffOnce(t *testing.T) {
 	sc.ask(bob, &y, Ask{}, 6*hour)
 }
 
+func TestWhatIsWrittenOffCountsInAPeriodThatIsOpenedAfterTheNextOne(t *testing.T) {
+	sc, x := scene{t, hard(10)}, NewAccount()
+	sc.ask(ann, &x, Ask{Standing: 3, Until: 2 * hour}, 5)
+	sc.b.Fence(ann, false)
+	sc.b.open(Span{2 * hour, 3 * hour}, hour) // somebody asked ahead of need
+	sc.b.FoldAway(hour)
+	sc.want("of the period in which they stand", sc.left(hour), 7)
+	sc.want("of the next", sc.left(2*hour), 10)
+}
+
 func TestAHolderForgetsOnlyWhatTheHubOfThisEpochHas(t *testing.T) {
 	sc, x := scene{t, hard(5)}, NewAccount()
 	early := string(AppendBook(nil, sc.b))
