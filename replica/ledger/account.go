@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"slices"
+	"sort"
 )
 
 // An Entry is what a holder has of one source in one period.
@@ -64,18 +65,26 @@ func (a *Account) Open(s Span) {
 	}
 }
 
+// bounds are where the entries of a period begin and end, or would.
+func (a *Account) bounds(s Span) (from, to int) {
+	from = sort.Search(len(a.Entries), func(i int) bool { return a.Entries[i].Span.Start >= s.Start })
+	for to = from; to < len(a.Entries) && a.Entries[to].Span.Start == s.Start; to++ {
+	}
+	return from, to
+}
+
+// of lists the entries of a period.
+func (a *Account) of(s Span) []Entry {
+	from, to := a.bounds(s)
+	return a.Entries[from:to]
+}
+
 // entry finds or adds an entry. Pointers to others are stale after it.
 func (a *Account) entry(s Span, src Source) *Entry {
-	at := len(a.Entries)
-	for i := range a.Entries {
-		e := &a.Entries[i]
-		if e.Span.Start == s.Start && e.Source == src {
-			return e
-		}
-		if e.Span.Start > s.Start {
-			at = min(at, i)
-		}
+	if e := a.find(s, src); e != nil {
+		return e
 	}
+	_, at := a.bounds(s)
 	a.Entries = slices.Insert(a.Entries, at, Entry{Span: s, Source: src})
 	return &a.Entries[at]
 }
@@ -83,8 +92,9 @@ func (a *Account) entry(s Span, src Source) *Entry {
 // Free is how many rights of a period can be spent at a time.
 func (a *Account) Free(s Span, now int64) int64 {
 	sum := int64(0)
-	for i := range a.Entries {
-		if e := &a.Entries[i]; e.Span.Start == s.Start && a.valid(e, now) {
+	own := a.of(s)
+	for i := range own {
+		if e := &own[i]; a.valid(e, now) {
 			sum += e.free()
 		}
 	}
@@ -94,10 +104,8 @@ func (a *Account) Free(s Span, now int64) int64 {
 // Granted is how many rights of a period were ever granted.
 func (a *Account) Granted(s Span) int64 {
 	sum := int64(0)
-	for i := range a.Entries {
-		if e := &a.Entries[i]; e.Span.Start == s.Start {
-			sum += e.Granted
-		}
+	for _, e := range a.of(s) {
+		sum += e.Granted
 	}
 	return sum
 }
@@ -105,10 +113,8 @@ func (a *Account) Granted(s Span) int64 {
 // Used is what was consumed in a period by this holder, doubtful units and what is being consumed included.
 func (a *Account) Used(s Span) int64 {
 	sum := int64(0)
-	for i := range a.Entries {
-		if e := &a.Entries[i]; e.Span.Start == s.Start {
-			sum += e.Spent() + e.Chunk
-		}
+	for _, e := range a.of(s) {
+		sum += e.Spent() + e.Chunk
 	}
 	return sum
 }
@@ -116,10 +122,8 @@ func (a *Account) Used(s Span) int64 {
 // Known is what of a period's consumption the hub is known to have.
 func (a *Account) Known(s Span) int64 {
 	sum := int64(0)
-	for i := range a.Entries {
-		if e := &a.Entries[i]; e.Span.Start == s.Start {
-			sum += e.Known.Spent()
-		}
+	for _, e := range a.of(s) {
+		sum += e.Known.Spent()
 	}
 	return sum
 }
@@ -145,8 +149,9 @@ func (a *Account) fund(grant string) Fund {
 // spendable lists the entries of a period with rights to spend, in the order in which they are spent.
 func (a *Account) spendable(s Span, now int64) []*Entry {
 	var list []*Entry
-	for i := range a.Entries {
-		if e := &a.Entries[i]; e.Span.Start == s.Start && a.valid(e, now) && e.free() > 0 {
+	own := a.of(s)
+	for i := range own {
+		if e := &own[i]; a.valid(e, now) && e.free() > 0 {
 			list = append(list, e)
 		}
 	}
@@ -284,9 +289,10 @@ func (a *Account) Tidy(now int64) bool {
 }
 
 func (a *Account) find(s Span, src Source) *Entry {
-	for i := range a.Entries {
-		if e := &a.Entries[i]; e.Span.Start == s.Start && e.Source == src {
-			return e
+	own := a.of(s)
+	for i := range own {
+		if own[i].Source == src {
+			return &own[i]
 		}
 	}
 	return nil
@@ -295,25 +301,19 @@ func (a *Account) find(s Span, src Source) *Entry {
 // Forget drops the periods that ended up to a time, as far as the hub is known to have all of them in its book. What is
 // kept is what a hub that lost its log can learn again.
 func (a *Account) Forget(before int64) bool {
-	changed := false
-	for len(a.Entries) > 0 {
-		first := a.Entries[0].Span
-		n := 0
-		for n < len(a.Entries) && a.Entries[n].Span.Start == first.Start {
-			e := &a.Entries[n]
-			if first.End > before || !e.done() {
-				return changed
-			}
-			n++
-		}
-		if slices.ContainsFunc(a.Reservations, func(r Reservation) bool { return r.Span.Start == first.Start && !r.Ended }) {
-			return changed
-		}
-		a.Entries = slices.Delete(a.Entries, 0, n)
-		a.Forgot = first.Start
-		changed = true
+	gone := 0
+	for gone < len(a.Entries) && a.Entries[gone].Span.End <= before && a.told(a.Entries[gone].Span) {
+		a.Forgot = a.Entries[gone].Span.Start
+		_, gone = a.bounds(a.Entries[gone].Span)
 	}
-	return changed
+	a.Entries = slices.Delete(a.Entries, 0, gone)
+	return gone > 0
+}
+
+// told tells whether nothing can change in a period any more, and the hub knows all of it.
+func (a *Account) told(s Span) bool {
+	return !slices.ContainsFunc(a.of(s), func(e Entry) bool { return !e.done() }) &&
+		!slices.ContainsFunc(a.Reservations, func(r Reservation) bool { return r.Span.Start == s.Start && !r.Ended })
 }
 
 // done tells whether nothing can change in an entry any more, and the hub knows.

@@ -118,6 +118,36 @@ func TestNothingIsForgottenThatTheHubDoesNotHave(t *testing.T) {
 	}
 }
 
+func TestALongReportIsToldInParts(t *testing.T) {
+	const minutes = 10
+	sc, x, told := scene{t, hard(5)}, NewAccount(), int64(0)
+	sc.b.Learn(1, []HolderID{ann}, 0)
+	sc.b.Learning.Until = 99 * hour
+	x.Adopt(1)
+	for n := range int64(minutes) {
+		x.Count(Span{n * hour, (n + 1) * hour}, n+1)
+	}
+	for part, want := range []int64{4, 4, 2} {
+		led := accountOf(string(AppendAccount(nil, &x)))
+		if some := led.Abridge(4); some != (part < 2) {
+			t.Fatalf("part %d is not all: %v", part, some)
+		}
+		sc.want("lines", int64(len(led.Entries)), want)
+		if no := sc.b.Fold(led.Report(ann), minutes*hour); no != nil {
+			t.Fatal(no)
+		}
+		for _, e := range led.Entries {
+			told += e.Used
+			x.Confirm(1, e.Span, []Line{{Source: e.Source, Vector: e.Vector}})
+		}
+		sc.want("who is waited for", int64(len(sc.b.Awaits())), int64(min(2-part, 1)))
+	}
+	sc.want("told", told, 55)
+	if x.Abridge(minutes) || len(x.Entries) != minutes {
+		t.Errorf("of a short report are left %d of %d lines", len(x.Entries), minutes)
+	}
+}
+
 func TestAStaleAwardBringsNothingBack(t *testing.T) {
 	sc, x := scene{t, hard(5)}, NewAccount()
 	sc.fund("a", 2, 50)

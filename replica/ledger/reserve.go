@@ -57,10 +57,8 @@ func (a *Account) ReserveUnbacked(r Reservation, q int64) {
 
 // Reserved is how many rights of a period are set aside.
 func (a *Account) Reserved(s Span) (sum int64) {
-	for i := range a.Entries {
-		if e := &a.Entries[i]; e.Span.Start == s.Start {
-			sum += e.Reserved
-		}
+	for _, e := range a.of(s) {
+		sum += e.Reserved
 	}
 	return sum
 }

@@ -1,5 +1,7 @@
 package ledger
 
+import "slices"
+
 // Report is what the hub has to know.
 func (a *Account) Report(id HolderID) Report {
 	r := Report{Holder: id, Epoch: a.Epoch, Standing: a.Standing, Forgot: a.Forgot}
@@ -8,6 +10,19 @@ func (a *Account) Report(id HolderID) Report {
 		r.Lines = append(r.Lines, Reported{e.Span, e.Source, e.Vector})
 	}
 	return r
+}
+
+// Abridge leaves out, for a report, what the hub is known to have, and of the rest what is more than most entries, the
+// newest; it does nothing if all are no more. It tells whether the rest is not all: such a report is of no epoch.
+func (a *Account) Abridge(most int) bool {
+	if len(a.Entries) > most {
+		a.Entries = slices.DeleteFunc(a.Entries, func(e Entry) bool { return e.Known.Covers(e.Vector) })
+	}
+	if len(a.Entries) <= most {
+		return false
+	}
+	a.Entries, a.Epoch = a.Entries[:most], 0
+	return true
 }
 
 // Take adopts an award. Refused are awards of a history that was replaced, and those that show that this account was

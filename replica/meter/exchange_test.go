@@ -31,7 +31,11 @@ func (h *toll) Exchange(_ context.Context, l *wire.Lease, key ed25519.PrivateKey
 		n = 0
 	}
 	h.sizes = append(h.sizes, n)
-	return &wire.LeaseReply{Items: make([]wire.LeaseAnswer, len(l.Items))}, nil
+	reply := &wire.LeaseReply{Items: make([]wire.LeaseAnswer, len(l.Items))}
+	for i := range l.Items {
+		reply.Items[i].Known = l.Items[i].Report.Lines
+	}
+	return reply, nil
 }
 
 // since is how many accounts the exchanges were of since it was asked last.

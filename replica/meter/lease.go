@@ -21,10 +21,12 @@ const (
 	pauseBetween = 25
 	// standFor is how long standing rights are to last without a hub, in milliseconds.
 	standFor = 24 * 3600 * 1000
-	// most is how many accounts one exchange is about, mostLines how many lines they have unless it is about one, and
-	// atOnce how many exchanges are under way. A line has 20 to 50 bytes, and a message may have 1 MiB.
+	// most is how many accounts one exchange is about, mostLines how many lines they have unless it is about one,
+	// mostOfOne how many of one account are told at a time, for the hub's book has to hold them all with their periods,
+	// and atOnce how many exchanges are under way. A line has 20 to 50 bytes, and a message may have 1 MiB.
 	most      = 512
 	mostLines = 16 << 10
+	mostOfOne = 4 << 10
 	atOnce    = 4
 	// knockEvery is how often the hub is told again, in milliseconds, of a customer that it does not know: more often than
 	// an idle holder has to show that it lives.
@@ -173,7 +175,7 @@ func (m *Meter) compose(all []*account) (items []item, rest []*account) {
 	for lines := 0; len(all) > 0 && len(items) < most; all = all[1:] {
 		a := all[0]
 		a.mu.Lock()
-		lines += len(a.led.Entries)
+		lines += min(len(a.led.Entries), mostOfOne)
 		a.mu.Unlock()
 		if len(items) > 0 && lines > mostLines {
 			break
@@ -200,6 +202,9 @@ func (a *account) item(id ledger.HolderID, now int64, isLast bool) (item, bool) 
 	}
 	led, version := a.tellable(now, isLast)
 	it := item{account: a, version: version, isWhole: a.isOpen}
+	if a.abridge(&led) { // of one that was without a hub for long it takes several
+		it.version, it.isWhole = 0, false
+	}
 	it.Customer, it.Feature, _ = strings.Cut(a.key, "\x00")
 	it.Report = led.Report(id)
 	if a.wanted > 0 || a.soon {
@@ -211,6 +216,14 @@ func (a *account) item(id ledger.HolderID, now int64, isLast bool) (item, bool) 
 		a.recalled = 0
 	}
 	return it, true
+}
+
+// abridge leaves out of what is to be told what is more than one message takes, and tells whether it has left some.
+func (a *account) abridge(led *ledger.Account) bool {
+	if len(led.Entries) > mostOfOne && led.Epoch == a.led.Epoch {
+		led.Recall(&a.led) // that the hub knows is not written down at once
+	}
+	return led.Abridge(mostOfOne)
 }
 
 // ask is for the rights of the next half minute, at least what is waited for, and less near the limit.

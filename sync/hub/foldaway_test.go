@@ -2,10 +2,13 @@ package hub_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
 )
 
 // mailShop sells two features that are counted.
@@ -29,14 +32,19 @@ func (x *holder) both(b *bench) {
 		x.t.Fatalf("at %v: %s, %s", b.time(), r.Code, r.Detail)
 	}
 	for i, feature := range names {
-		a := x.account("acme", feature)
-		for _, known := range r.Items[i].Known {
-			line := ledger.Line{Holder: x.id, Source: known.Source, Vector: known.Vector}
-			if no := a.Confirm(r.Epoch, known.Span, []ledger.Line{line}); no != nil {
-				x.t.Fatal(no)
-			}
+		x.confirm("acme", feature, r.Epoch, &r.Items[i])
+		x.account("acme", feature).Forget(x.now())
+	}
+}
+
+// confirm takes in what the hub has of an account.
+func (x *holder) confirm(customer, feature string, epoch uint64, answer *wire.LeaseAnswer) {
+	x.t.Helper()
+	for _, known := range answer.Known {
+		line := ledger.Line{Holder: x.id, Source: known.Source, Vector: known.Vector}
+		if no := x.account(customer, feature).Confirm(epoch, known.Span, []ledger.Line{line}); no != nil {
+			x.t.Fatal(no)
 		}
-		a.Forget(x.now())
 	}
 }
 
@@ -190,5 +198,50 @@ func TestALateReportOfAPeriodThatWasFoldedAwayAddsToIt(t *testing.T) {
 	is(15, 5)
 	if m := in.wait(1)[0]; m.Data["used"] != 15.0 || m.Data["previously_used"] != 10.0 || m.Data["overage"] != 5.0 {
 		t.Errorf("got %s, want 15 instead of 10", m.raw)
+	}
+}
+
+// A message of NATS may have 1 MiB unless its operator says otherwise.
+const mostOfAMessage = 1 << 20
+
+func TestAMonthOfMinutesIsToldInMessagesThatNATSTakes(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	b.ok("PUT /v1/catalog", `
+features: {calls: {type: metered, unit: call}}
+plans: {team: {allow: {calls: {limit: 10, per: minute, mode: soft}}}}
+`)
+	const minute, minutes = 60_000, 30 * 24 * 60
+	x := b.holder(bus)
+	x.ask("acme", "calls", -1)
+	a, rule := x.account("acme", "calls"), ledger.Rule{Per: checker.Minute}
+	for range minutes {
+		a.Count(a.Span(rule, b.clock.Load()), 1)
+		b.clock.Add(minute)
+	}
+	parts := 0
+	for some := true; some; parts++ {
+		it, part := x.item("acme", "calls", -1), *a
+		part.Entries = slices.Clone(a.Entries)
+		some = part.Abridge(4 << 10)
+		it.Report = part.Report(x.id)
+		if n := len(x.lease(it)); n > mostOfAMessage {
+			t.Fatalf("a request of %d bytes", n)
+		}
+		r := x.send(it)
+		if r.Code != "" || r.Items[0].Code != "" {
+			t.Fatalf("got %s, %s, %v", r.Code, r.Detail, r.Items)
+		}
+		x.confirm("acme", "calls", r.Epoch, &r.Items[0])
+		a.Forget(b.clock.Load() - 2*minute)
+		if n := len(ledger.AppendBook(nil, b.book("acme", "calls"))); n > mostOfAMessage {
+			t.Fatalf("a book of %d bytes", n)
+		}
+	}
+	sum := 0.0
+	for _, u := range b.usage("acme", "") {
+		sum += u["used"].(float64)
+	}
+	if sum != minutes || parts < 10 {
+		t.Errorf("in %d parts %v units came, want %d", parts, sum, minutes)
 	}
 }
