@@ -118,6 +118,22 @@ func TestNothingIsForgottenThatTheHubDoesNotHave(t *testing.T) {
 	}
 }
 
+func TestAPeriodWithAnOpenReservationIsNotForgotten(t *testing.T) {
+	x, s := NewAccount(), Span{0, hour}
+	x.ReserveUnbacked(Reservation{ID: "r", Span: s, Expires: 9 * hour}, 3)
+	x.Forget(5 * hour)
+	if len(x.Entries) != 1 {
+		t.Fatal("it is forgotten, and what is committed of it would be counted nowhere")
+	}
+	if no := x.Commit("r", 3); no != nil {
+		t.Fatal(no)
+	}
+	x.Confirm(0, s, []Line{{Source: Source{Kind: Unbacked}, Vector: Vector{Used: 3}}})
+	if x.Forget(5 * hour); len(x.Entries) != 0 {
+		t.Error("it is kept though it was settled and told")
+	}
+}
+
 func TestALongReportIsToldInParts(t *testing.T) {
 	const minutes = 10
 	sc, x, told := scene{t, hard(5)}, NewAccount(), int64(0)

@@ -122,7 +122,7 @@ func holderBugs() []bug {
 		{"a reservation is not spent by others", f, "e.Vector.Free() - e.Reserved - e.Chunk", "e.Vector.Free() - e.Chunk"},
 		{"a crash leaves a chunk in doubt", f, "e.Doubt += e.Chunk", "e.Doubt += 0"},
 		{"a period with an open reservation is not forgotten", f, "r.Span.Start == s.Start && !r.Ended }", "false }"},
-		{"an open period is not forgotten", f, "Span.End <= before && a.told", "a.told"},
+		{"an open period is not forgotten", f, "Span.End <= before && a.told", "Span.End > 0 && a.told"},
 		{"nothing is forgotten that the hub does not have", f, "e.Known.Covers(e.Vector) && ", ""},
 		{"holders spend by priority", f, "cmp.Compare(fx.Priority, fy.Priority), ", ""},
 		{"all or nothing is consumed", f, "if free := a.Free(s, now); free < q {", "if free := a.Free(s, now); free < 0 {"},

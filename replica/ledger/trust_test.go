@@ -1,6 +1,10 @@
 package ledger
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/sidegate/sidegate/checker"
+)
 
 // code is a refusal's, for comparing.
 func code(no *Refusal) string {
@@ -234,6 +238,21 @@ func TestWhatIsWrittenOffCountsInAPeriodThatIsOpenedAfterTheNextOne(t *testing.T
 	sc.b.FoldAway(hour)
 	sc.want("of the period in which they stand", sc.left(hour), 7)
 	sc.want("of the next", sc.left(2*hour), 10)
+}
+
+func TestWhatIsWrittenOffOfAPeriodThatNeverEndsIsSummedUp(t *testing.T) {
+	sc, never := scene{t, &Book{}}, Rule{Per: checker.Never}
+	sc.b.SetTerms(Terms{Limit: 10, Until: Forever}, never, 0)
+	for n := range byte(3) { // each is lost with its vault
+		x := NewAccount()
+		sc.ask(HolderID{9, n}, &x, Ask{Target: 2}, 5)
+		sc.b.Fence(HolderID{9, n}, false)
+	}
+	sc.b.FoldAway(6)
+	p := sc.b.period(0)
+	sc.want("lines", int64(len(p.Lines)), 0)
+	sc.want("sums", int64(len(p.Settled)), 1)
+	sc.want("used", p.used(Source{}), 6)
 }
 
 func TestAHolderForgetsOnlyWhatTheHubOfThisEpochHas(t *testing.T) {
