@@ -52,6 +52,18 @@ func foldBugs() []bug {
 	}
 }
 
+// lateBugs are of what is told late.
+func lateBugs() []bug {
+	const f = "late.go"
+	return []bug{
+		{"a book is not larger than a broker takes", f, "return adds > 0 && has+adds > mostLate", "return false"},
+		{"what is told again is not refused", f, "l.Span.End <= late && !b.has(r.Holder, l)", "l.Span.End <= late"},
+		{"what is not late is not refused", f, "l.Span.End <= late && !b.has(r.Holder, l)", "!b.has(r.Holder, l)"},
+		{"what is forgotten leaves room", f, "p.Start <= r.Forgot", "false"},
+		{"alone one may tell more than there is room for", f, "if has == 0 || has", "if has"},
+	}
+}
+
 // rollBugs are of what rolls over.
 func rollBugs() []bug {
 	const f = "fold.go"

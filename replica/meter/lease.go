@@ -22,11 +22,11 @@ const (
 	// standFor is how long standing rights are to last without a hub, in milliseconds.
 	standFor = 24 * 3600 * 1000
 	// most is how many accounts one exchange is about, mostLines how many lines they have unless it is about one,
-	// mostOfOne how many of one account are told at a time, for the hub's book has to hold them all with their periods,
+	// mostOfOne how many of one account are told at a time, for the hub's book has to hold them beside others',
 	// and atOnce how many exchanges are under way. A line has 20 to 50 bytes, and a message may have 1 MiB.
 	most      = 512
 	mostLines = 16 << 10
-	mostOfOne = 4 << 10
+	mostOfOne = 1 << 10
 	atOnce    = 4
 	// knockEvery is how often the hub is told again, in milliseconds, of a customer that it does not know: more often than
 	// an idle holder has to show that it lives.

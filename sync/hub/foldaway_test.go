@@ -204,44 +204,69 @@ func TestALateReportOfAPeriodThatWasFoldedAwayAddsToIt(t *testing.T) {
 // A message of NATS may have 1 MiB unless its operator says otherwise.
 const mostOfAMessage = 1 << 20
 
-func TestAMonthOfMinutesIsToldInMessagesThatNATSTakes(t *testing.T) {
-	b, bus, _ := countingBench(t)
-	b.ok("PUT /v1/catalog", `
+// byTheMinute sells calls by the minute.
+const byTheMinute = `
 features: {calls: {type: metered, unit: call}}
 plans: {team: {allow: {calls: {limit: 10, per: minute, mode: soft}}}}
-`)
-	const minute, minutes = 60_000, 30 * 24 * 60
-	x := b.holder(bus)
-	x.ask("acme", "calls", -1)
+`
+
+// countAlone counts a call in each of some minutes.
+func (x *holder) countAlone(start int64, minutes int) {
 	a, rule := x.account("acme", "calls"), ledger.Rule{Per: checker.Minute}
-	for range minutes {
-		a.Count(a.Span(rule, b.clock.Load()), 1)
-		b.clock.Add(minute)
+	for n := range int64(minutes) {
+		a.Count(a.Span(rule, start+n*60_000), 1)
 	}
-	parts := 0
-	for some := true; some; parts++ {
-		it, part := x.item("acme", "calls", -1), *a
-		part.Entries = slices.Clone(a.Entries)
-		some = part.Abridge(4 << 10)
-		it.Report = part.Report(x.id)
-		if n := len(x.lease(it)); n > mostOfAMessage {
-			t.Fatalf("a request of %d bytes", n)
-		}
-		r := x.send(it)
-		if r.Code != "" || r.Items[0].Code != "" {
-			t.Fatalf("got %s, %s, %v", r.Code, r.Detail, r.Items)
-		}
-		x.confirm("acme", "calls", r.Epoch, &r.Items[0])
-		a.Forget(b.clock.Load() - 2*minute)
-		if n := len(ledger.AppendBook(nil, b.book("acme", "calls"))); n > mostOfAMessage {
-			t.Fatalf("a book of %d bytes", n)
-		}
+}
+
+// tellPart tells what one message takes, forgets what the hub has, and says whether there is more.
+func (x *holder) tellPart() bool {
+	x.t.Helper()
+	a, it := x.account("acme", "calls"), x.item("acme", "calls", -1)
+	part := *a
+	part.Entries = slices.Clone(a.Entries)
+	more := part.Abridge(1 << 10)
+	it.Report = part.Report(x.id)
+	if n := len(x.lease(it)); n > mostOfAMessage {
+		x.t.Fatalf("a request of %d bytes", n)
 	}
-	sum := 0.0
-	for _, u := range b.usage("acme", "") {
-		sum += u["used"].(float64)
+	r := x.send(it)
+	if r.Code != "" {
+		x.t.Fatalf("got %s, %s", r.Code, r.Detail)
 	}
-	if sum != minutes || parts < 10 {
-		t.Errorf("in %d parts %v units came, want %d", parts, sum, minutes)
+	x.confirm("acme", "calls", r.Epoch, &r.Items[0])
+	a.Forget(x.now() - 120_000)
+	return more || r.Items[0].Code != "" || len(a.Entries) > 3
+}
+
+func TestAMonthOfMinutesIsToldInMessagesThatNATSTakes(t *testing.T) {
+	// Of many holders the hub has to fold into one book what they tell together.
+	for holders, minutes := range map[int]int{1: 30 * 24 * 60, 40: 1500} {
+		b, bus, _ := countingBench(t)
+		b.ok("PUT /v1/catalog", byTheMinute)
+		all := make([]*holder, holders)
+		for i := range all {
+			all[i] = b.holder(bus)
+			all[i].ask("acme", "calls", -1)
+			all[i].countAlone(b.clock.Load(), minutes)
+		}
+		b.clock.Add(int64(minutes) * 60_000)
+		rounds := 0
+		for more := true; more && rounds <= 60; rounds++ {
+			more = false
+			for _, x := range all {
+				more = x.tellPart() || more
+			}
+			if n := len(ledger.AppendBook(nil, b.book("acme", "calls"))); n > mostOfAMessage {
+				t.Fatalf("a book of %d bytes", n)
+			}
+		}
+		sum := 0.0
+		for _, u := range b.usage("acme", "") {
+			sum += u["used"].(float64)
+		}
+		if sum != float64(holders*minutes) || rounds > 60 {
+			t.Errorf("of %d holders came %v units, in %d rounds, want %d", holders, sum, rounds, holders*minutes)
+		}
+		t.Logf("%d holders: %d rounds", holders, rounds)
 	}
 }

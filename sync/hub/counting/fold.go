@@ -161,6 +161,10 @@ func (b *ledgerBook) unhear(before []hearing) {
 func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 	it, a := p.item(), &p.job.answers[p.at]
 	*a = wire.LeaseAnswer{}
+	if b.Crowds(&it.Report, b.now) {
+		a.Code = wire.CodeUnavailable
+		return nil
+	}
 	no := b.Fold(it.Report, b.now)
 	if no != nil && no.Code == ledger.CodeAhead && !b.sure {
 		return errBehind
