@@ -30,7 +30,8 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 	if ans.Code == ledger.CodeUnknown {
 		a.refused, a.turnedAt = a.saved, m.clock.read()
 	}
-	if a.recalled != 0 || it.version == 0 && a.isMet && a.first == nil && a.saved > a.told { // that was not told yet
+	untold := it.version == 0 && a.isMet && a.first == nil && a.saved > a.told
+	if ans.Code == "" && (a.recalled != 0 || untold) { // who is refused asks with the next tick
 		m.beckon(a)
 	}
 	if ans.Totals != nil {
