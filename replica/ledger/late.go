@@ -2,40 +2,50 @@ package ledger
 
 import "slices"
 
-// mostLate is how many lines a book has at most of periods that are long over, so that its document is one that a
-// broker takes: a line has 20 to 50 bytes, a period as many again, and a message of NATS may have 1 MiB.
-const mostLate = 8 << 10
+// What a line, a period and a holder take of a book's document, roughly and in bytes, and how large it may be before
+// what is told late has to wait. A message of NATS may have 1 MiB.
+const (
+	lineWeight   = 12
+	periodWeight = 64
+	holderWeight = 48
+	mostWeight   = 640 << 10
+)
 
-// Crowds tells whether a report, as from one of many holders that were without a hub for long, has more of periods that
-// are long over than the book has room for. It is to be told again: what the book has of others leaves it as soon as
-// they say that they have forgotten it, which they may once they know that it is there.
+// Crowds tells whether a report, as from one of many holders that were without a hub for long, has more lines of
+// periods that are long over than the book has room for. They are to be told again, and only what the holder has
+// forgotten is to be folded: what the book has of others leaves it as they forget it, once they know that it is there.
 func (b *Book) Crowds(r *Report, now int64) bool {
-	late, has, adds := b.late(now), 0, 0
-	for i := 0; i < len(b.Periods) && b.Periods[i].End <= late; i++ {
-		p := &b.Periods[i]
-		has += len(p.Lines)
-		if p.Start <= r.Forgot {
-			has -= p.linesOf(r.Holder)
-		}
-	}
-	if has == 0 || has+len(r.Lines) <= mostLate {
+	late := b.late(now)
+	adds := b.lateWeight(r, late)
+	if adds == 0 {
 		return false
 	}
-	for i := range r.Lines {
-		if l := &r.Lines[i]; l.Span.End <= late && !b.has(r.Holder, l) {
-			adds++
-		}
+	has, waits := holderWeight*len(b.Holders), false
+	for i := range b.Periods {
+		p := &b.Periods[i]
+		has += periodWeight + lineWeight*len(p.Lines)
+		waits = waits || p.End <= late && len(p.Lines) > 0
 	}
-	return adds > 0 && has+adds > mostLate
+	return waits && has+adds > mostWeight
 }
 
-func (p *Period) linesOf(id HolderID) (n int) {
-	for i := range p.Lines {
-		if p.Lines[i].Holder == id {
-			n++
+// lateWeight is what a report adds of periods that ended up to a time.
+func (b *Book) lateWeight(r *Report, late int64) (adds int) {
+	h := b.Holder(r.Holder)
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		if l.Span.End > late || h != nil && l.Span.Start <= h.Forgot {
+			continue
+		}
+		p := b.period(l.Span.Start)
+		if p == nil {
+			adds += periodWeight
+		}
+		if p == nil || !p.has(r.Holder, l.Source) {
+			adds += lineWeight
 		}
 	}
-	return n
+	return adds
 }
 
 // late is up to when periods have ended that the book keeps for nothing but what can still be told of them.
@@ -50,11 +60,6 @@ func (b *Book) late(now int64) int64 {
 	return s.Start
 }
 
-// has tells whether the book has a line, or will not hear of it any more.
-func (b *Book) has(id HolderID, l *Reported) bool {
-	if h := b.Holder(id); h != nil && l.Span.Start <= h.Forgot {
-		return true
-	}
-	p := b.period(l.Span.Start)
-	return p != nil && slices.ContainsFunc(p.Lines, func(o Line) bool { return o.Holder == id && o.Source == l.Source })
+func (p *Period) has(id HolderID, src Source) bool {
+	return slices.ContainsFunc(p.Lines, func(l Line) bool { return l.Holder == id && l.Source == src })
 }

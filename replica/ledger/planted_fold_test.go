@@ -56,11 +56,11 @@ func foldBugs() []bug {
 func lateBugs() []bug {
 	const f = "late.go"
 	return []bug{
-		{"a book is not larger than a broker takes", f, "return adds > 0 && has+adds > mostLate", "return false"},
-		{"what is told again is not refused", f, "l.Span.End <= late && !b.has(r.Holder, l)", "l.Span.End <= late"},
-		{"what is not late is not refused", f, "l.Span.End <= late && !b.has(r.Holder, l)", "!b.has(r.Holder, l)"},
-		{"what is forgotten leaves room", f, "p.Start <= r.Forgot", "false"},
-		{"alone one may tell more than there is room for", f, "if has == 0 || has", "if has"},
+		{"a book is not larger than a broker takes", f, "return waits && has+adds > mostWeight", "return false"},
+		{"alone one may tell more than there is room for", f, "return waits && has", "return has"},
+		{"what is told again is not refused", f, "if p == nil || !p.has(r.Holder, l.Source) {", "if true {"},
+		{"what is not late is not refused", f, "if l.Span.End > late || h", "if h"},
+		{"what is not heard any more is not refused", f, "l.Span.Start <= h.Forgot {", "l.Span.Start < h.Forgot-1<<60 {"},
 	}
 }
 

@@ -240,7 +240,7 @@ func (x *holder) tellPart() bool {
 
 func TestAMonthOfMinutesIsToldInMessagesThatNATSTakes(t *testing.T) {
 	// Of many holders the hub has to fold into one book what they tell together.
-	for holders, minutes := range map[int]int{1: 30 * 24 * 60, 40: 1500} {
+	for holders, minutes := range map[int]int{1: 30 * 24 * 60, 200: 1500} {
 		b, bus, _ := countingBench(t)
 		b.ok("PUT /v1/catalog", byTheMinute)
 		all := make([]*holder, holders)
