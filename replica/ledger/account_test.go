@@ -164,6 +164,47 @@ func TestALongReportIsToldInParts(t *testing.T) {
 	}
 }
 
+func TestAPartDoesNotTellWhatWasGivenBackBeforeItsUse(t *testing.T) {
+	sc, x, y, now := scene{t, hard(5)}, NewAccount(), NewAccount(), 20*hour+5
+	sc.ask(ann, &x, Ask{Standing: 5, Until: 24 * hour}, 5)
+	for n := int64(1); n <= 20; n++ { // without a hub
+		s := x.Span(hourly, n*hour)
+		if x.Open(s); x.Consume(s, 5, n*hour) != nil {
+			t.Fatal("what stands cannot be consumed")
+		}
+	}
+	x.GiveBackStanding(0)
+	part := accountOf(string(AppendAccount(nil, &x)))
+	if !part.Abridge(10) {
+		t.Fatal("all was told")
+	}
+	if no := sc.b.Fold(part.Report(ann), now); no != nil {
+		t.Fatal(no)
+	}
+	sc.ask(bob, &y, Ask{Target: 5}, now)
+	sc.want("another's, of a period in which all was used", y.Free(y.Span(hourly, now), now), 0)
+	sc.ask(ann, &x, Ask{}, now)
+	sc.want("what stands once all is told", sc.b.Holder(ann).Standing.of(21*hour), 0)
+}
+
+func TestWhatWasForgottenBeforeACommitFailedIsStillKnown(t *testing.T) {
+	x := NewAccount()
+	x.Count(Span{0, hour}, 3)
+	x.Count(Span{hour, 2 * hour}, 4)
+	before := accountOf(string(AppendAccount(nil, &x)))
+	x.Confirm(0, Span{0, hour}, []Line{{Source: Source{Kind: Unbacked}, Vector: Vector{Used: 3}}})
+	if !x.Forget(hour) {
+		t.Fatal("nothing was forgotten")
+	}
+	before.Recall(&x)
+	if got := before.Known(Span{0, hour}); got != 3 {
+		t.Errorf("of what was forgotten the hub is known to have %d, want 3", got)
+	}
+	if got := before.Known(Span{hour, 2 * hour}); got != 0 {
+		t.Errorf("of the next period the hub is known to have %d, want nothing", got)
+	}
+}
+
 func TestAStaleAwardBringsNothingBack(t *testing.T) {
 	sc, x := scene{t, hard(5)}, NewAccount()
 	sc.fund("a", 2, 50)

@@ -52,18 +52,6 @@ func foldBugs() []bug {
 	}
 }
 
-// lateBugs are of what is told late.
-func lateBugs() []bug {
-	const f = "late.go"
-	return []bug{
-		{"a book is not larger than a broker takes", f, "return waits && has+adds > mostWeight", "return false"},
-		{"alone one may tell more than there is room for", f, "return waits && has", "return has"},
-		{"what is told again is not refused", f, "if p == nil || !p.has(r.Holder, l.Source) {", "if true {"},
-		{"what is not late is not refused", f, "if l.Span.End > late || h", "if h"},
-		{"what is not heard any more is not refused", f, "l.Span.Start <= h.Forgot {", "l.Span.Start < h.Forgot-1<<60 {"},
-	}
-}
-
 // rollBugs are of what rolls over.
 func rollBugs() []bug {
 	const f = "fold.go"
@@ -113,7 +101,11 @@ func holderBugs() []bug {
 		{"a stale award brings no calendar back", g, "if w.Turn >= a.Turn {", "if true {"},
 		{"a part of a report leaves out what is known", g,
 			"return e.Known.Covers(e.Vector) })\n\t}", "return false })\n\t}"},
-		{"a part of a report is not all", g, "a.Entries, a.Epoch = a.Entries[:most], 0", "a.Entries = a.Entries[:most]"},
+		{"a part of a report is not all", g,
+			"a.Entries, a.Epoch, a.Standing = a.Entries[:most], 0,", "a.Entries, a.Standing = a.Entries[:most],"},
+		{"a part does not tell what was given back", g,
+			"a.Standing = a.Entries[:most], 0, Standing{}", "a.Standing = a.Entries[:most], 0, a.Standing"},
+		{"what was forgotten was known", g, "e.Known = e.Known.Max(e.Vector)\n", "e.Known = e.Known.Max(Vector{})\n"},
 		{"an award of a forgotten period is not taken", g, "if w.Span.Start > a.Forgot {", "if true {"},
 		{"periods end as the calendar says", g, "e.Span = a.Calendar.amend(e.Span)", "_ = e"},
 		{"use that a holder does not know of is noticed", g, "if !own.Covers(l.Vector) {", "if false {"},

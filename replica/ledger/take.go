@@ -13,7 +13,8 @@ func (a *Account) Report(id HolderID) Report {
 }
 
 // Abridge leaves out, for a report, what the hub is known to have, and of the rest what is more than most entries, the
-// newest; it does nothing if all are no more. It tells whether the rest is not all: such a report is of no epoch.
+// newest; it does nothing if all are no more. It tells whether the rest is not all: such a report is of no epoch, and
+// says nothing of standing rights, for what was given back must not be heard before what was used of them.
 func (a *Account) Abridge(most int) bool {
 	if len(a.Entries) > most {
 		a.Entries = slices.DeleteFunc(a.Entries, func(e Entry) bool { return e.Known.Covers(e.Vector) })
@@ -21,7 +22,7 @@ func (a *Account) Abridge(most int) bool {
 	if len(a.Entries) <= most {
 		return false
 	}
-	a.Entries, a.Epoch = a.Entries[:most], 0
+	a.Entries, a.Epoch, a.Standing = a.Entries[:most], 0, Standing{}
 	return true
 }
 
@@ -124,6 +125,11 @@ func (a *Account) contradicts(epoch uint64, s Span, lines []Line) *Refusal {
 // Recall notes what the hub was known to have when the account was in a later state, which was not made durable.
 func (a *Account) Recall(later *Account) {
 	a.Adopt(later.Epoch)
+	for i := range a.Entries {
+		if e := &a.Entries[i]; e.Span.Start <= later.Forgot { // for the hub had it
+			e.Known = e.Known.Max(e.Vector)
+		}
+	}
 	for i := range later.Entries {
 		l := &later.Entries[i]
 		if e := a.find(l.Span, l.Source); e != nil {

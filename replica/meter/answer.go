@@ -31,7 +31,7 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 		a.refused, a.turnedAt = a.saved, m.clock.read()
 	}
 	untold := it.version == 0 && a.isMet && a.first == nil && a.saved > a.told
-	if ans.Code == "" && (a.recalled != 0 || untold) { // who is refused asks with the next tick
+	if a.recalled != 0 || untold && !it.isPart { // the next part is told once the hub may let go of this one
 		m.beckon(a)
 	}
 	if ans.Totals != nil {
@@ -56,6 +56,9 @@ func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64, now int64)
 	if code = a.compare(it, ans, now); code != "" {
 		return code
 	}
+	if it.isPart && ans.Code == "" && a.isOpen && epoch == it.epoch {
+		a.confirmAll(&it.Report, epoch)
+	}
 	if ans.Award != nil {
 		no := a.led.Take(*ans.Award)
 		if no != nil && distrusts(no.Code) {
@@ -67,6 +70,14 @@ func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64, now int64)
 		return codeRewound
 	}
 	return ""
+}
+
+// confirmAll notes of a report that the hub has taken all of it in, or will never hear of it.
+func (a *account) confirmAll(r *ledger.Report, epoch uint64) {
+	for _, l := range r.Lines {
+		line := ledger.Line{Holder: r.Holder, Source: l.Source, Vector: l.Vector}
+		_ = a.led.Confirm(epoch, l.Span, []ledger.Line{line}) // it was told from what there is
+	}
 }
 
 // codeRewound says that the period that is open at the hub is one that this holder has forgotten, because the hub's

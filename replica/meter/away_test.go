@@ -19,47 +19,6 @@ type narrow struct {
 	most int
 }
 
-// A busy is a desk that has no room at first for what is told late.
-type busy struct {
-	*desk
-	refusals int // left
-	leases   int // that it refused
-}
-
-func (b *busy) Exchange(ctx context.Context, l *wire.Lease, key ed25519.PrivateKey) (*wire.LeaseReply, error) {
-	if b.away || b.refusals == 0 || len(l.Items) == 0 || len(l.Items[0].Report.Lines) < 9 {
-		return b.desk.Exchange(ctx, l, key)
-	}
-	b.refusals--
-	b.leases++
-	return &wire.LeaseReply{Items: []wire.LeaseAnswer{{Code: wire.CodeUnavailable}}}, nil
-}
-
-func TestWhoIsRefusedForWantOfRoomAsksAgainLater(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const minutes = mostOfOne + 100
-		s := newStand(t, checker.Allowance{Limit: 100, Per: checker.Minute, Soft: true})
-		s.desk.beAway(true)
-		hub := &busy{desk: s.desk, refusals: 1000}
-		m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now), Every: 10 * time.Second})
-		for range minutes {
-			s.consume(m, 1)
-			time.Sleep(time.Minute)
-		}
-		s.desk.beAway(false)
-		time.Sleep(25 * time.Second)
-		if n := hub.leases; n < 1 || n > 3 {
-			t.Errorf("it asked %d times within 25 seconds, want once in ten", n)
-		}
-		hub.refusals = 0
-		time.Sleep(time.Minute)
-		stop()
-		if used := s.usedOfAll(); used != minutes {
-			t.Errorf("the hub has %d units, want %d", used, minutes)
-		}
-	})
-}
-
 // usedOfAll is what the hub has, of all periods.
 func (s *stand) usedOfAll() (used int64) {
 	s.folded()
@@ -78,18 +37,29 @@ func (n *narrow) Exchange(ctx context.Context, l *wire.Lease, key ed25519.Privat
 	return n.desk.Exchange(ctx, l, key)
 }
 
+// minutesOf is an account that was without a hub for some minutes, and counted one unit in each.
+func minutesOf(t *testing.T, n int) []byte {
+	led, rule := ledger.NewAccount(), ledger.Rule{Per: checker.Minute}
+	for range n {
+		if no := led.Count(led.Span(rule, time.Now().UnixMilli()), 1); no != nil {
+			t.Fatal(no)
+		}
+		time.Sleep(time.Minute)
+	}
+	return ledger.AppendAccount(nil, &led)
+}
+
+// awayFor is a stand with a vault that was away.
+func awayFor(t *testing.T, minutes int) (*stand, *tin) {
+	s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Minute, Soft: true}), newTin(1)
+	v.accounts["acme\x00calls"] = minutesOf(t, minutes)
+	return s, v
+}
+
 func TestWhatWasCountedInManyPeriodsWithoutAHubIsToldInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const minutes = 2*mostOfOne + 100
-		s, v := newStand(t, checker.Allowance{Limit: 100, Per: checker.Minute, Soft: true}), newTin(1)
-		led, rule := ledger.NewAccount(), ledger.Rule{Per: checker.Minute}
-		for range minutes {
-			if no := led.Count(led.Span(rule, time.Now().UnixMilli()), 1); no != nil {
-				t.Fatal(no)
-			}
-			time.Sleep(time.Minute)
-		}
-		v.accounts["acme\x00calls"] = ledger.AppendAccount(nil, &led)
+		s, v := awayFor(t, minutes)
 		hub := &narrow{desk: s.desk, TB: t, most: mostOfOne}
 		m, stop := s.openOn(Options{Vault: v, Hub: hub, Clock: NewClock(time.Now)})
 		s.consume(m, 1)
@@ -100,6 +70,32 @@ func TestWhatWasCountedInManyPeriodsWithoutAHubIsToldInParts(t *testing.T) {
 		}
 		if kept, err := ledger.DecodeAccount(v.accounts["acme\x00calls"]); err != nil || len(kept.Entries) > 9 {
 			t.Errorf("the vault keeps %d lines of what the hub has (%v)", len(kept.Entries), err)
+		}
+	})
+}
+
+// What the original has told and forgotten the hub does not hear again. A copy goes on to what is new all the same.
+func TestACopyOfALongAbsenceTellsWhatIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const minutes = mostOfOne + 100
+		s, v := awayFor(t, minutes)
+		s.desk.beAway(true)
+		_, stop := s.open(v)
+		time.Sleep(10 * time.Second)
+		backup := v.copy()
+		s.desk.beAway(false)
+		time.Sleep(10 * time.Minute)
+		stop()
+		if used := s.usedOfAll(); used != minutes {
+			t.Fatalf("the original told %d units, want %d", used, minutes)
+		}
+		m, stop := s.open(backup)
+		time.Sleep(5 * time.Second)
+		s.consume(m, 7)
+		time.Sleep(time.Minute)
+		stop()
+		if got := s.usedOfAll() - minutes; got < 7 {
+			t.Errorf("of 7 units that the copy counted the hub has %d", got)
 		}
 	})
 }

@@ -22,11 +22,11 @@ const (
 	// standFor is how long standing rights are to last without a hub, in milliseconds.
 	standFor = 24 * 3600 * 1000
 	// most is how many accounts one exchange is about, mostLines how many lines they have unless it is about one,
-	// mostOfOne how many of one account are told at a time, for the hub's book has to hold them beside others',
-	// and atOnce how many exchanges are under way. A line has 20 to 50 bytes, and a message may have 1 MiB.
+	// mostOfOne how many of one account are told at a time, for the hub's book has to hold them with their periods, and
+	// atOnce how many exchanges are under way. A line has 20 to 50 bytes, and a message may have 1 MiB.
 	most      = 512
 	mostLines = 16 << 10
-	mostOfOne = 1 << 10
+	mostOfOne = 8 << 10
 	atOnce    = 4
 	// knockEvery is how often the hub is told again, in milliseconds, of a customer that it does not know: more often than
 	// an idle holder has to show that it lives.
@@ -152,6 +152,8 @@ type item struct {
 	*account
 	version uint64 // that is told
 	isWhole bool   // nothing that the vault has is held back
+	isPart  bool   // what is told next is too much for this exchange
+	epoch   uint64 // that the account was in
 	wire.LeaseItem
 }
 
@@ -201,8 +203,8 @@ func (a *account) item(id ledger.HolderID, now int64, isLast bool) (item, bool) 
 		return item{}, false
 	}
 	led, version := a.tellable(now, isLast)
-	it := item{account: a, version: version, isWhole: a.isOpen}
-	if a.abridge(&led) { // of one that was without a hub for long it takes several
+	it := item{account: a, version: version, isWhole: a.isOpen, epoch: a.led.Epoch}
+	if it.isPart = a.abridge(&led); it.isPart {
 		it.version, it.isWhole = 0, false
 	}
 	it.Customer, it.Feature, _ = strings.Cut(a.key, "\x00")

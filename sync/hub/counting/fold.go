@@ -161,11 +161,7 @@ func (b *ledgerBook) unhear(before []hearing) {
 func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 	it, a := p.item(), &p.job.answers[p.at]
 	*a = wire.LeaseAnswer{}
-	r, crowds := it.Report, b.Crowds(&it.Report, b.now)
-	if crowds {
-		r.Lines, r.Epoch = nil, 0 // a part of it, which says what was forgotten
-	}
-	no := b.Fold(r, b.now)
+	no := b.Fold(it.Report, b.now)
 	if no != nil && no.Code == ledger.CodeAhead && !b.sure {
 		return errBehind
 	}
@@ -176,15 +172,11 @@ func (c *Counter) take(ctx context.Context, b *ledgerBook, p piece) error {
 			return err
 		}
 		c.era.prepare(b.Book, b.now)
-		no = b.Fold(r, b.now)
+		no = b.Fold(it.Report, b.now)
 	}
 	if no != nil {
 		c.Stats.Refused.Add(1)
 		a.Code = no.Code
-		return nil
-	}
-	if crowds {
-		a.Code = wire.CodeUnavailable
 		return nil
 	}
 	if it.Ask == nil {
