@@ -13,6 +13,7 @@ import (
 // A job is a lease whose items are under way.
 type job struct {
 	lease   *wire.Lease
+	epoch   uint64 // when it was admitted
 	answers []wire.LeaseAnswer
 	reply   func([]byte)
 
@@ -97,7 +98,7 @@ func (c *Counter) hearAll(ctx context.Context, l *wire.Lease) error {
 
 // split gives each item to the lane of its customer.
 func (c *Counter) split(l *wire.Lease, reply func([]byte)) {
-	j := &job{lease: l, answers: make([]wire.LeaseAnswer, len(l.Items)), reply: reply, left: 1}
+	j := &job{lease: l, epoch: c.era.number(), answers: make([]wire.LeaseAnswer, len(l.Items)), reply: reply, left: 1}
 	byLane := map[*lane][]piece{}
 	for i := range l.Items {
 		it := &l.Items[i]
@@ -145,7 +146,13 @@ func (j *job) done(c *Counter, rev uint64, err error) {
 	if c.failing.Swap(false) {
 		c.log.Info("holders are answered again")
 	}
-	j.reply(wire.AppendLeaseReply(nil, &wire.LeaseReply{Epoch: c.era.number(), Revision: j.rev, Items: j.answers}))
+	epoch := c.era.number()
+	if epoch != j.epoch { // what was written before may be lost, and is to be told again
+		for i := range j.answers {
+			j.answers[i].Known = nil
+		}
+	}
+	j.reply(wire.AppendLeaseReply(nil, &wire.LeaseReply{Epoch: epoch, Revision: j.rev, Items: j.answers}))
 }
 
 // finish answers one item.

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
 )
 
 // TestALossIsNoticedOnce has a holder that is ahead of the books be heard before the hub looks how far they go.
@@ -38,4 +40,27 @@ func TestALossIsNoticedOnce(t *testing.T) {
 	books.RollBack(kept) // another one, before the books go as far as before
 	check(2)
 	check(2)
+}
+
+func TestWhatWasWrittenBeforeALossIsNotSaidToBeKnownAfterIt(t *testing.T) {
+	for want, isLost := range []bool{true, false} {
+		c := counterOn(t, replica.NewMemory())
+		var reply *wire.LeaseReply
+		j := &job{lease: &wire.Lease{}, epoch: c.era.number(), left: 1,
+			answers: []wire.LeaseAnswer{{Known: []ledger.Reported{{Span: ledger.Span{Start: 0, End: 1}}}}}}
+		j.reply = func(data []byte) {
+			var err error
+			if reply, err = wire.DecodeLeaseReply(data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if isLost {
+			if err := c.era.raise(t.Context(), loss{why: "a holder is ahead"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if j.done(c, 1, nil); len(reply.Items[0].Known) != want || reply.Epoch != c.era.number() {
+			t.Errorf("lost is %v: in epoch %d %d lines are known, want %d", isLost, reply.Epoch, len(reply.Items[0].Known), want)
+		}
+	}
 }
