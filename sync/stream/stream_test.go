@@ -89,18 +89,42 @@ func TestLogsAreMadeAsLargeAsTheServerCanReserve(t *testing.T) {
 	}
 }
 
-// reserved is how large the two logs become on a server with a limit to its store.
-func reserved(t *testing.T, store int64) string {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true,
-		StoreDir: t.TempDir(), JetStreamMaxStore: store, NoLog: true, NoSigs: true})
+// startServer starts a server of the usual kind but for what the options say.
+func startServer(t *testing.T, o *server.Options) *server.Server {
+	o.Host, o.Port, o.JetStream, o.StoreDir = "127.0.0.1", server.RANDOM_PORT, true, t.TempDir()
+	o.NoLog, o.NoSigs = true, true
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Start()
-	defer s.Shutdown()
+	t.Cleanup(s.Shutdown)
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the server does not begin")
 	}
+	return s
+}
+
+func TestADocumentThatTheServerDoesNotTakeNamesTheRemedy(t *testing.T) {
+	s := startServer(t, &server.Options{MaxPayload: 64 << 10, MaxPending: 1 << 20})
+	log, err := stream.Open(t.Context(), stream.Options{URL: s.ClientURL(), Name: "books", Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	large := document("customer/a", strings.Repeat("x", 100<<10))
+	entry := []replica.Put{large, document("customer/b", "y")}
+	for what, puts := range map[string][]replica.Put{"alone": {large}, "in an entry": entry} {
+		_, err := log.Put(t.Context(), replica.CommandID{1}, puts...)
+		if err == nil || !strings.Contains(err.Error(), "set max_payload of the NATS servers") {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+}
+
+// reserved is how large the two logs become on a server with a limit to its store.
+func reserved(t *testing.T, store int64) string {
+	s := startServer(t, &server.Options{JetStreamMaxStore: store})
 	nc, js := direct(t, &lab{url: s.ClientURL()})
 	defer nc.Close()
 	out := ""

@@ -282,7 +282,7 @@ func (w *write) publish(ctx context.Context, heads []head) (uint64, error) {
 		_, gone := w.s.state(ctx)
 		return 0, cmp.Or(gone, err)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return 0, err
+		return 0, tooLarge(err)
 	case err != nil:
 		return 0, fmt.Errorf("%w: %w", errAmbiguous, err)
 	}
@@ -299,10 +299,18 @@ func (w *write) stage(all []*nats.Msg) error {
 	all[len(all)-1].Header[headerCommit] = []string{"1"}
 	for _, m := range all[:len(all)-1] {
 		if err := w.s.nc.PublishMsg(m); err != nil {
-			return fmt.Errorf("write to log %s: %w", w.s.name, err)
+			return fmt.Errorf("write to log %s: %w", w.s.name, tooLarge(err))
 		}
 	}
 	return nil
+}
+
+// tooLarge names the remedy if a message was larger than the server takes.
+func tooLarge(err error) error {
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return fmt.Errorf("%w; set max_payload of the NATS servers to %d", err, maxMessage)
+	}
+	return err
 }
 
 // acked reads the server's answer to an entry.
