@@ -48,6 +48,8 @@ type era struct {
 	c    *Counter
 	wake chan struct{}
 
+	noticing sync.Mutex // held while a loss is looked for or said, so that two do not notice the same one; before mu
+
 	mu  sync.Mutex
 	doc epochDoc
 	rev uint64
@@ -146,6 +148,8 @@ func (a *era) touch(ctx context.Context) (before uint64, err error) {
 
 // check raises the epoch if the log has lost something.
 func (a *era) check(ctx context.Context) error {
+	a.noticing.Lock()
+	defer a.noticing.Unlock()
 	reached := a.c.shelf.furthest()
 	lineage, head, err := a.c.o.Books.Head(ctx)
 	if err != nil {
@@ -165,7 +169,7 @@ func (a *era) check(ctx context.Context) error {
 	if l, err = a.compare(ctx, lineage, before, reached); l == nil || err != nil {
 		return err
 	}
-	if err := a.raise(ctx, *l); err != nil {
+	if err := a.next(ctx, *l); err != nil {
 		return err
 	}
 	a.c.shelf.restart(head)
@@ -198,8 +202,14 @@ type loss struct {
 	why  string
 }
 
-// raise begins the next epoch, unless another hub has.
+// raise begins the next epoch, unless another has.
 func (a *era) raise(ctx context.Context, l loss) error {
+	a.noticing.Lock()
+	defer a.noticing.Unlock()
+	return a.next(ctx, l)
+}
+
+func (a *era) next(ctx context.Context, l loss) error {
 	reached := a.c.shelf.furthest()
 	lineage, head, err := a.c.o.Books.Head(ctx)
 	if err != nil {

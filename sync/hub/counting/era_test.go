@@ -1,7 +1,10 @@
 package counting
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
@@ -40,6 +43,48 @@ func TestALossIsNoticedOnce(t *testing.T) {
 	books.RollBack(kept) // another one, before the books go as far as before
 	check(2)
 	check(2)
+}
+
+// A pausing is a log that does something before it says how far it goes, once.
+type pausing struct {
+	replica.Log
+	first func()
+}
+
+func (p *pausing) Head(ctx context.Context) (replica.Lineage, uint64, error) {
+	if do := p.first; do != nil {
+		p.first = nil
+		do()
+	}
+	return p.Log.Head(ctx)
+}
+
+func TestALossIsNoticedOnceThoughAHolderTellsOfItMeanwhile(t *testing.T) {
+	memory := replica.NewMemory()
+	books := &pausing{Log: memory}
+	c := counterOn(t, books)
+	if err := c.era.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, kept, _ := memory.Head(t.Context())
+	for range 5 {
+		if _, err := c.era.touch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	memory.RollBack(kept)
+	raised := make(chan error, 1)
+	books.first = func() {
+		go func() { raised <- c.era.raise(t.Context(), loss{why: "a holder is ahead"}) }()
+		select {
+		case err := <-raised:
+			raised <- err
+		case <-time.After(100 * time.Millisecond): // it waits, as it should
+		}
+	}
+	if err := errors.Join(c.era.check(t.Context()), <-raised); err != nil || c.Epoch() != 1 {
+		t.Errorf("got %v and epoch %d, want 1", err, c.Epoch())
+	}
 }
 
 func TestWhatWasWrittenBeforeALossIsNotSaidToBeKnownAfterIt(t *testing.T) {
