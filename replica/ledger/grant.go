@@ -203,11 +203,17 @@ func (b *Book) stand(a Ask, open *Period, now int64) {
 }
 
 // begun is when what was opened ends of the periods from the open one to a time: those have lines of their own. One far
-// ahead, which a clock that was wrong has opened, is no reason to wait for it.
+// ahead, which a clock that was wrong has opened, is no reason to wait for it. From the one before a period into which
+// something rolled over nothing more may be given, though by this clock it has not begun.
 func (b *Book) begun(open *Period, until int64) int64 {
 	end := open.End
 	for i := range b.Periods {
-		if p := &b.Periods[i]; open.Start <= p.Start && p.Start < until {
+		p := &b.Periods[i]
+		start := p.Start
+		if p.rolledOut() > 0 {
+			start = b.Calendar.At(p.Start - 1).Start
+		}
+		if open.Start <= p.Start && start < until {
 			end = max(end, p.End)
 		}
 	}

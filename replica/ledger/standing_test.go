@@ -43,6 +43,18 @@ func TestARepeatedAskIsGivenTheSameThoughMoreStoodBefore(t *testing.T) {
 	sc.want("and more of them the second", got[1].Granted-got[0].Granted, 0)
 }
 
+func TestNothingStandsInAPeriodOfWhichTheRestHasRolledOver(t *testing.T) {
+	sc, x, y := scene{t, &Book{}}, NewAccount(), NewAccount()
+	sc.b.SetTerms(Terms{Limit: 3, Rollover: 2, Since: 1, Until: Forever}, hourly, 0)
+	sc.ask(ann, &x, Ask{Target: 2}, 5*hour) // of a hub whose clock is ahead by more than a period
+	sc.want("rolled over", x.find(Span{5 * hour, 6 * hour}, Source{Kind: Rollover}).Granted, 2)
+	sc.ask(bob, &y, Ask{Standing: 3, Until: 5 * hour}, 3*hour)
+	sc.want("what stands in the period before", y.Standing.of(4*hour), 0)
+	sc.ask(bob, &y, Ask{Standing: 3, Until: 9 * hour}, 3*hour)
+	sc.want("what stands in the period before, if it is to last", y.Standing.of(4*hour), 0)
+	sc.want("and later", y.Standing.of(7*hour), 3)
+}
+
 func TestRaisedStandingRightsDoNotCountInPeriodsThatHaveBegun(t *testing.T) {
 	sc, x, y := scene{t, hard(10)}, NewAccount(), NewAccount()
 	sc.ask(ann, &x, Ask{Standing: 2, Until: 9 * hour}, 5)
