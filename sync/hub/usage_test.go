@@ -66,14 +66,9 @@ func TestUsageIsAnsweredOverOpenClosedAndOldPeriods(t *testing.T) {
 // confirmAll takes in what the hub knows, as a sidecar does before it forgets.
 func confirmAll(t *testing.T, x *holder) {
 	t.Helper()
-	for name, a := range x.accounts {
+	for name := range x.accounts {
 		r := x.send(x.item(name[0], name[1], -1))
-		for _, known := range r.Items[0].Known {
-			line := ledger.Line{Holder: x.id, Source: known.Source, Vector: known.Vector}
-			if no := a.Confirm(r.Epoch, known.Span, []ledger.Line{line}); no != nil {
-				t.Fatal(no)
-			}
-		}
+		x.confirm(name[0], name[1], r.Epoch, &r.Items[0])
 	}
 }
 
