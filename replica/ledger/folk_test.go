@@ -222,7 +222,9 @@ func (w *world) told(who int, l letter) string {
 		before := string(AppendAccount(nil, a))
 		if l[0] == 'c' {
 			c := l.award()
-			no = a.Confirm(c.Epoch, c.Span, c.Lines)
+			if no = a.Confirm(c.Epoch, c.Span, c.Lines); no == nil {
+				a.Follow(c.Epoch, c.Turn, c.Calendar)
+			}
 		} else {
 			no = a.Take(l.award())
 		}

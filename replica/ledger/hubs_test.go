@@ -96,7 +96,7 @@ func confirmations(b *Book, id HolderID) []Award {
 	var list []Award
 	for i := range b.Periods {
 		p := &b.Periods[i]
-		c := Award{Epoch: b.Epoch, Span: p.Span}
+		c := Award{Epoch: b.Epoch, Turn: b.Turn, Calendar: b.Calendar, Span: p.Span}
 		for _, l := range p.Lines {
 			if l.Holder == id {
 				c.Lines = append(c.Lines, l)
@@ -183,6 +183,7 @@ func (w *world) rollback() string {
 		return ""
 	}
 	b := bookOf(w.spare)
+	w.truth.unruled = w.truth.unruled || !slices.Equal(b.Calendar, bookOf(w.log).Calendar)
 	next := b.Calendar.At(b.Calendar.At(w.now).End).Start
 	w.truth.epoch++
 	for i := range w.folk {

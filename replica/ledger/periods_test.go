@@ -179,3 +179,30 @@ func TestAPeriodFromBeforeAllThatIsKnownHasEnded(t *testing.T) {
 		t.Errorf("%d are held, want 3", got)
 	}
 }
+
+func TestAHolderGoesByTheNewestCalendarThatItWasTold(t *testing.T) {
+	sc, x := scene{t, hard(4)}, NewAccount()
+	sc.ask(ann, &x, Ask{Target: 1}, 5)
+	old, turn := x.Calendar, x.Turn
+	if w, no := sc.b.Grant(Ask{Holder: ann, Period: hour, Target: 4}, 6); no != nil || x.Take(w) != nil {
+		t.Fatal(no)
+	}
+	day := Span{hour, 24 * hour}
+	next := old.Change(rule(checker.Day, ""), 7)
+	x.Follow(x.Epoch, turn+1, next)
+	if got := x.Span(hourly, 2*hour); got != day || x.Free(got, 20*hour) != 4 {
+		t.Fatalf("got %v with %d free", got, x.Free(got, 20*hour))
+	}
+	x.Turn, x.Epoch = turn+1, 1
+	for name, told := range map[string]struct{ epoch, turn uint64 }{"turn": {1, turn}, "epoch": {0, turn + 9}} {
+		if x.Follow(told.epoch, told.turn, old); x.Span(hourly, 2*hour) != day {
+			t.Errorf("an older %s is followed", name)
+		}
+	}
+	if x.Follow(2, 0, nil); x.Span(hourly, 2*hour) != day {
+		t.Error("a calendar without rules is followed")
+	}
+	if x.Follow(2, 0, old); x.Span(hourly, 2*hour).Start != 2*hour {
+		t.Error("a newer epoch is not followed")
+	}
+}

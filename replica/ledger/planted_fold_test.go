@@ -99,6 +99,8 @@ func holderBugs() []bug {
 		{"a new epoch knows nothing yet", g, "a.Entries[i].Known = Vector{}", "_ = i"},
 		{"a stale award takes no rights away", g, "e.Granted = max(e.Granted, l.Granted)", "e.Granted = l.Granted"},
 		{"a stale award brings no calendar back", g, "if w.Turn >= a.Turn {", "if true {"},
+		{"a calendar that is told without an award is followed", g, "a.Calendar = c\n", "_ = c\n"},
+		{"an older calendar is not", g, "epoch == a.Epoch && turn >= a.Turn", "epoch == a.Epoch"},
 		{"a part of a report leaves out what is known", g,
 			"return e.Known.Covers(e.Vector) })\n\t}", "return false })\n\t}"},
 		{"a part of a report is not all", g,

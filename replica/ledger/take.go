@@ -56,6 +56,15 @@ func (a *Account) Take(w Award) *Refusal {
 	return nil
 }
 
+// Follow goes by the calendar of a book that is no older than what is known of it. Turn stays: of the grants that the
+// book has in that turn nothing is known here.
+func (a *Account) Follow(epoch, turn uint64, c Calendar) {
+	if len(c) > 0 && (epoch > a.Epoch || epoch == a.Epoch && turn >= a.Turn) {
+		a.Calendar = c
+		a.respan()
+	}
+}
+
 // mostBridged is how many periods are begun at most because standing rights were raised.
 const mostBridged = 4
 

@@ -122,8 +122,8 @@ func (w *world) within(b *Book, pick func(*person) (string, []tally)) string {
 			funds[at.src] += n
 		case Rollover:
 			before := could[tally{start: b.Calendar.At(at.start - 1).Start}]
-			// The calendar has forgotten, or does not know any more that what was used counts no more.
-			if b.Calendar.At(at.start-1).Start >= at.start || w.spent[reset]*w.spent[rollback] > 0 {
+			// The calendar has forgotten, or a change of it was rolled back.
+			if b.Calendar.At(at.start-1).Start >= at.start || w.truth.unruled {
 				before = 0
 			}
 			if w.set.terms[0].Overdraft == 0 && before+n > w.truth.ceiling {

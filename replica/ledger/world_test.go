@@ -65,6 +65,7 @@ type truth struct {
 	lasts   int64   // no standing right was asked for beyond this
 	past    []tally // what was folded away
 	counted bool    // what was used can be told exactly: nobody was fenced, nothing was forgotten and then rolled back
+	unruled bool    // a log that was rolled back had another calendar, by which holders may have counted
 }
 
 // A setting is what happens in a world.
@@ -158,6 +159,7 @@ func (w *world) key(seed maphash.Seed) uint64 {
 	}
 	put(w.log)
 	put(w.spare)
+	put(fmt.Sprint(w.truth.unruled))
 	num(w.now, w.truth.ceiling, int64(w.truth.epoch), w.truth.lasts)
 	for _, b := range w.hubs {
 		put(b.book)

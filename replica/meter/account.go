@@ -37,20 +37,24 @@ type account struct {
 	answered chan struct{} // closed, and made anew, when the hub has answered
 }
 
-// span is the period at a time: by the hub's calendar, by the rule of the last consumption, after a restart by what was
-// counted, or where only others consumed by the calendar of their totals.
+// span is the period at a time: by the hub's calendar, for documents may have changed since the period began. As long
+// as the hub has told none what was begun here goes on, and then the rule of the last consumption says.
 func (a *account) span(now int64) ledger.Span {
-	if len(a.led.Calendar) == 0 && a.rule == (ledger.Rule{}) {
+	if len(a.led.Calendar) == 0 {
 		for i := range a.led.Entries {
 			if s := a.led.Entries[i].Span; s.Start <= now && now < s.End {
 				return s
 			}
 		}
-		if t := a.totals; t != nil && len(t.Calendar) > 0 {
-			return t.Calendar.At(now)
-		}
 	}
 	return a.led.Span(a.rule, now)
+}
+
+// follow goes by the calendar that the hub told last, with totals or an answer. It is written down with what is counted.
+func (a *account) follow() {
+	if t := a.totals; t != nil {
+		a.led.Follow(t.Epoch, t.Turn, t.Calendar)
+	}
 }
 
 // refusedLately tells whether the hub has just said that it knows no such customer, and nothing has come since. What
@@ -121,6 +125,7 @@ func (a *account) mend() {
 	was := a.led
 	a.led = decoded(a.durable)
 	a.led.Recall(&was)
+	a.follow()
 	a.version++
 	if a.chunk = a.kept; a.chunk == nil {
 		a.led.Recover() // what the vault has of a chunk is of an earlier process

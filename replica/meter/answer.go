@@ -88,6 +88,7 @@ const codeRewound = "rewound"
 func (a *account) tell(t *ledger.Totals, now int64) {
 	if t != nil && (a.totals == nil || t.Epoch > a.totals.Epoch || t.At >= a.totals.At || a.totals.At > now+lead) {
 		a.totals = t
+		a.follow()
 	}
 }
 
