@@ -71,10 +71,7 @@ func (l *limits) take(a *Allowance) {
 // overrun adds grants and what was left of the period before, and is step 8.
 func (t *tally) overrun(v *verdict, l *limits) {
 	d, use := v.d, &t.held.Use
-	if use.GrantActive {
-		d.Grants = max(0, use.GrantLeft)
-	}
-	d.Grants = satAdd(d.Grants, max(0, use.Rolled))
+	d.Grants = satAdd(max(0, use.GrantLeft), max(0, use.Rolled))
 	if d.ResetsAt = use.ResetsAt; d.ResetsAt == 0 {
 		_, d.ResetsAt = PeriodEnd(l.longest, l.anchored, l.anchor, t.now)
 	}

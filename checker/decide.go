@@ -331,9 +331,13 @@ func (t *tally) fits(room int64) bool {
 
 func (u *Use) reserved() int64 { return max(0, u.Reserved) }
 
-// expiry is when the last of the counted subscriptions ends; 0: one does not.
+// expiry is when the last of the counted subscriptions ends, or where only grants count the last of those; 0: one does
+// not.
 func (t *tally) expiry() int64 {
 	last := int64(0)
+	if !t.lead.set {
+		last = t.held.Use.GrantEnds
+	}
 	var w walk
 	for p := t.each(&w); p != nil; p = t.each(&w) {
 		end := t.ends(p)

@@ -16,8 +16,9 @@ type Ask struct {
 type Use struct {
 	Used         int64 // metered: units in the current period; pool and seat: units taken
 	Reserved     int64 // metered: units set aside here, which others cannot consume
-	GrantLeft    int64 // metered: what active grants still hold, in units
+	GrantLeft    int64 // metered: what grants add to the limit: what active ones hold, and the period spent of others
 	GrantActive  bool  // an active grant names the feature
+	GrantEnds    int64 // when the last active grant ends, in unix milliseconds; math.MaxInt64: one does not
 	Rolled       int64 // metered: what of the period before may be used besides
 	ResetsAt     int64 // metered: when the period that is counted ends, in unix milliseconds; 0: as the documents say
 	UserSeated   bool  // named seat: Ask.User has one
@@ -25,6 +26,11 @@ type Use struct {
 	UnseenMax    int64 // rights granted to others and not reported yet
 	HeldRights   int64 // rights that this holder can spend at once
 	TotalsAge    int64 // age of the totals in milliseconds
+}
+
+// Fund says what grants add to the limit, and when the last active one ends; 0: none is active.
+func (u *Use) Fund(units, ends int64) {
+	u.GrantLeft, u.GrantActive, u.GrantEnds = units, ends != 0, ends
 }
 
 // Held is what a customer holds of one feature, borrowed from one view: a cursor, not a copy.

@@ -3,6 +3,7 @@ package catalog_test
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -171,6 +172,9 @@ func (d dice) ask(w *docWorld, c *docCustomer) *question {
 		q.Value = d.value(q.Feature, feature)
 	case feature.Type == "metered" && d.chance(15):
 		q.GrantActive, q.GrantLeft = true, int64(d.IntN(7))
+		q.GrantEnds = one[int64](d, math.MaxInt64, d.moment(0, 16).UnixMilli())
+	case feature.Type == "metered" && d.chance(5):
+		q.GrantLeft = int64(d.IntN(7)) // of grants that have ended
 	}
 	if feature.Type == "metered" && d.chance(10) {
 		q.Reserved = int64(d.IntN(9))

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -20,6 +21,7 @@ type question struct {
 	Reserved     int64
 	GrantLeft    int64
 	GrantActive  bool
+	GrantEnds    int64 // the last of those that are active; the largest number: never
 	Rolled       int64
 	PeriodEnds   int64 // as those who count say, unix milliseconds; 0: they say nothing
 	UserSeated   bool
@@ -300,9 +302,13 @@ func allowedAs(holdings []holding, unlimited bool) string {
 	return "granted"
 }
 
-// expires is when the last of the holdings stops being live; 0: one of them never does.
+// expires is when the last of the holdings stops being live, or where there are only grants the last of them; 0: one of
+// them never does.
 func (o oracle) expires(holdings []holding) int64 {
 	var last int64
+	if len(holdings) == 0 && o.GrantEnds < math.MaxInt64 {
+		return o.GrantEnds
+	}
 	for _, h := range holdings {
 		end := o.stops(h.id)
 		if end == 0 {

@@ -95,7 +95,7 @@ func (b *bench) pack(doc *docCustomer) checker.Record {
 func (b *bench) asked(q *question) (checker.Held, checker.Ask) {
 	held := checker.Held{World: b.world, Feature: b.world.Feature([]byte(q.Feature)), Record: b.record,
 		Age: q.Age.Milliseconds(), Use: checker.Use{Used: q.Used, Reserved: q.Reserved,
-			GrantLeft: q.GrantLeft, GrantActive: q.GrantActive, Rolled: q.Rolled, ResetsAt: q.PeriodEnds,
+			GrantLeft: q.GrantLeft, GrantActive: q.GrantActive, GrantEnds: q.GrantEnds, Rolled: q.Rolled, ResetsAt: q.PeriodEnds,
 			UserSeated: q.UserSeated, DeviceActive: q.DeviceActive}}
 	ask := checker.Ask{User: named(q.User), Device: named(q.Device), Environment: named(q.Environment),
 		Version: named(q.Version), Quantity: q.Quantity, Scratch: make([]byte, 0, 4096)}

@@ -246,13 +246,10 @@ func (o oracle) weighLimit(v *verdict, holdings []holding) (denial string, lenie
 
 // grants are balances on top of a metered limit, and what rolled over.
 func (o oracle) grants() int64 {
-	switch {
-	case o.feature.Type != "metered":
+	if o.feature.Type != "metered" {
 		return 0
-	case o.GrantActive:
-		return o.GrantLeft + o.Rolled
 	}
-	return o.Rolled
+	return o.GrantLeft + o.Rolled
 }
 
 // number fills in what is used of a limit and of grants, and answers the room that is left: below 0 if there is none.

@@ -82,6 +82,20 @@ func (b *Book) balance(g *Grant, p *Period) Balance {
 	return Balance{Grant: g.ID, From: g.From, Until: g.Until, Room: max(0, g.Amount-(b.grantLive(g)-live)), Here: spent}
 }
 
+// Worth is what grants add to the limit of the open period: what is left of those that are active, and what the period
+// spent of the others; and when the last of the active ones ends: Forever if one does not, 0 if none is active.
+func (t *Totals) Worth(now int64) (units, ends int64) {
+	for i := range t.Grants {
+		g := &t.Grants[i]
+		if g.From <= now && now < g.Until {
+			units, ends = add(units, g.Room), max(ends, g.Until)
+			continue
+		}
+		units = add(units, g.Here)
+	}
+	return units, ends
+}
+
 // Others is what other holders than one used, and what they hold and have not told to be spent. If the one's share is
 // not told apart it is in that: it has none, or it is not listened to any more and summed up with the rest.
 func (t *Totals) Others(id HolderID) (used, out int64, isApart bool) {

@@ -88,7 +88,7 @@ func (a *account) use(id ledger.HolderID, span ledger.Span, now int64) (u checke
 		return u
 	}
 	u.TotalsAge = max(0, now-t.At)
-	a.grants(&u, now)
+	u.Fund(t.Worth(now))
 	if t.Span.Start == span.Start {
 		used, out, isApart := t.Others(id)
 		if !isApart {
@@ -103,19 +103,6 @@ func (a *account) use(id ledger.HolderID, span ledger.Span, now int64) (u checke
 func (a *account) isGone(t *ledger.Totals, id ledger.HolderID) bool {
 	_, _, isApart := t.Others(id)
 	return !isApart && a.led.Known(t.Span) > 0
-}
-
-// grants adds what grants are worth: what is left of the active ones, and what this period spent of the others.
-func (a *account) grants(u *checker.Use, now int64) {
-	for i := range a.totals.Grants {
-		g := &a.totals.Grants[i]
-		if g.From <= now && now < g.Until {
-			u.GrantActive = true
-			u.GrantLeft += g.Room
-			continue
-		}
-		u.GrantLeft += g.Here
-	}
 }
 
 // mend makes the account what the vault has, after the vault took nothing. Of the chunk that the vault has, what was

@@ -131,13 +131,7 @@ func (h *Hub) used(ctx context.Context, customer string) (map[string]checker.Use
 		if t.Span.End != ledger.Forever {
 			u.ResetsAt = t.Span.End
 		}
-		for _, g := range t.Grants {
-			if g.From <= now && now < g.Until {
-				u.GrantActive, u.GrantLeft = true, u.GrantLeft+g.Room
-				continue
-			}
-			u.GrantLeft += g.Here
-		}
+		u.Fund(t.Worth(now))
 		out[feature] = u
 	}
 	return out, nil
