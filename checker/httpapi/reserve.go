@@ -171,12 +171,16 @@ func unsettled(err error) trouble {
 	switch {
 	case errors.As(err, &elsewhere):
 		return trouble{status: 409, code: "reservation_elsewhere",
-			detail: "another holder keeps it: " + elsewhere.Holder + "; settle it at the sidecar that made it"}
+			detail: "another holder made it: " + elsewhere.Holder + "; settle it at that sidecar. If that is this one, it " +
+				"was declared lost since, and what was committed before stays counted"}
 	case errors.As(err, &conflict) && conflict.Open:
 		return stillOpen
 	case errors.As(err, &conflict):
 		t := trouble{status: 409, code: "reservation_settled", detail: conflict.Error()}
-		if conflict.Counted > 0 && !conflict.Refunded {
+		switch {
+		case conflict.Fenced:
+			t.detail += "; the vendor can make up for it with a grant"
+		case conflict.Counted > 0 && !conflict.Refunded:
 			t.detail += "; a POST to its /refund takes them back"
 		}
 		return t

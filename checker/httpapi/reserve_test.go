@@ -32,7 +32,7 @@ func TestReservationsAreMadeAndSettled(t *testing.T) {
 		"and more":         {"POST", "/ab.c/commit", `{"quantity":1}{}`, nil, 400, `something after the end`},
 		"nothing reserved": {"POST", "", `{` + acme + `,"quantity":0,"ttl":"1m"}`, nil, 400, `number from 1 to`},
 		"too much":         {"POST", "/ab.c/commit", `{"quantity":2}`, meter.ErrTooMuch, 400, `more than is reserved`},
-		"elsewhere":        {"POST", "/ab.c/commit", `{"quantity":2}`, meter.Elsewhere{Holder: "ab"}, 409, `keeps it: ab`},
+		"elsewhere":        {"POST", "/ab.c/commit", `{"quantity":2}`, meter.Elsewhere{Holder: "ab"}, 409, `made it: ab`},
 		"unknown":          {"POST", "/x/commit", `{"quantity":2}`, meter.ErrNoReservation, 404, `"reservation_not_found"`},
 		"let go":           {"DELETE", "/ab.c", "", nil, 200, `{"reservation":"ab.c","consumed":0}`},
 		"let go late": {"DELETE", "/ab.c", "", meter.Conflict{Counted: 3}, 409,
@@ -49,7 +49,7 @@ func TestReservationsAreMadeAndSettled(t *testing.T) {
 		"refund too early": {"POST", "/ab.c/refund", "", meter.Conflict{Open: true}, 409,
 			`"reservation_open","detail":"it is reserved, not committed`},
 		"refund of nothing": {"POST", "/ab.c/refund", "", meter.Conflict{}, 409, `"reservation_settled"`},
-		"refund elsewhere":  {"POST", "/ab.c/refund", "", meter.Elsewhere{Holder: "ab"}, 409, `keeps it: ab`},
+		"refund elsewhere":  {"POST", "/ab.c/refund", "", meter.Elsewhere{Holder: "ab"}, 409, `made it: ab`},
 		"by another means":  {"GET", "/ab.c", "", nil, 405, `"method_not_allowed"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,6 +31,9 @@ func (r *Reservation) Quantity() int64 {
 	return sum
 }
 
+// WrittenOff tells whether its units were counted by the hub, because the holder was fenced.
+func (r *Reservation) WrittenOff() bool { return r.Quantity() < r.Counted }
+
 // backed tells whether rights are set aside.
 func (r *Reservation) backed() bool {
 	return slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Source.backed() })
@@ -148,7 +151,7 @@ func (a *Account) Refund(id string) *Refusal {
 	switch {
 	case r == nil || r.Span.Start <= a.Forgot:
 		return refuse(CodeUnknown, "there is no such reservation here")
-	case !r.Ended || r.Back || r.Counted == 0 || r.Quantity() < r.Counted: // the last: it was written off
+	case !r.Ended || r.Back || r.Counted == 0 || r.WrittenOff():
 		return refuse(CodeSettled, "nothing of the reservation was consumed that is not refunded")
 	}
 	r.Back = true

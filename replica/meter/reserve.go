@@ -37,6 +37,7 @@ type Conflict struct {
 	Open     bool  // nothing was done with it, so that there is nothing to take back
 	Counted  int64 // units that it was committed with
 	Refunded bool  // they were taken back
+	Fenced   bool  // nobody committed it: the holder was declared lost, and the hub counted all that it had
 	Lapsed   bool  // its time is over; if nothing was counted it may have run out, which is not told from a release
 }
 
@@ -45,6 +46,8 @@ func (c Conflict) Error() string {
 	switch {
 	case c.Open:
 		return "it is reserved, not committed"
+	case c.Fenced:
+		return fmt.Sprintf("this sidecar was declared lost after it was made, and its %d units count as used", c.Counted)
 	case c.Refunded:
 		return fmt.Sprintf("it was committed with %d units, which were taken back", c.Counted)
 	case c.Counted > 0:
@@ -185,7 +188,8 @@ func (m *Meter) settleIn(in *batch, a *account, id string, e ending) (ended, err
 	case no == nil || e.done(r):
 		return ended{counted: r.Counted, replayed: no != nil}, nil
 	}
-	return ended{}, Conflict{Open: !r.Ended, Counted: r.Counted, Refunded: r.Back, Lapsed: now >= r.Expires}
+	return ended{}, Conflict{Open: !r.Ended, Counted: r.Counted, Refunded: r.Back, Fenced: r.WrittenOff(),
+		Lapsed: now >= r.Expires}
 }
 
 // missing says of a reservation that is not known here whether another holder made it.

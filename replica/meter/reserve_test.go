@@ -171,8 +171,9 @@ func reservedAndFenced(t *testing.T) {
 		t.Error("it has its old name")
 	}
 	became(t, outcome(m.Commit(r.ID, 10)), "replayed")
-	became(t, outcome(m.Commit(r.ID, 9)), "it was committed with 10 units")
-	became(t, refunded(m, r), "it was committed with 10 units")
+	lost := "this sidecar was declared lost after it was made, and its 10 units count as used"
+	became(t, outcome(m.Commit(r.ID, 9)), lost)
+	became(t, refunded(m, r), lost)
 	stop()
 	if got := s.folded(); got.Used != 10 {
 		t.Errorf("the hub has %+v", got)
@@ -312,4 +313,41 @@ func whatIsForgotten(t *testing.T) {
 		s.consume(m, 1)
 	}
 	became(t, refunded(m, r), ErrNoReservation.Error())
+}
+
+func TestWhatARunOutReservationSetAsideCanBeConsumedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, hard(10))
+		m, stop := s.open(newTin(1))
+		defer stop()
+		if _, _, err := m.Reserve(t.Context(), s.request(10, 0), 1500*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1499 * time.Millisecond)
+		if res := s.consume(m, 10); res.Consumed != 0 {
+			t.Errorf("while it is set aside: got %+v", res)
+		}
+		time.Sleep(time.Millisecond)
+		if res := s.consume(m, 10); res.Consumed != 10 || res.Decision.Reserved != 0 {
+			t.Errorf("once its time is over: got %+v", res)
+		}
+	})
+}
+
+func TestAFreedReservationIsWrittenDownThoughNothingIsConsumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, v := newStand(t, hard(10)), newTin(1)
+		m, stop := s.open(v)
+		defer stop()
+		if _, _, err := m.Reserve(t.Context(), s.request(10, 0), 1500*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		s.consume(m, 11)
+		time.Sleep(time.Second)
+		led := decoded(v.copy().accounts[keyOf("acme", "calls")])
+		if led.Unsettled() != 0 {
+			t.Errorf("the vault has %+v", led.Reservations)
+		}
+	})
 }
