@@ -29,6 +29,8 @@ type Source interface {
 type Meter interface {
 	// Use fills in what is used of a metered feature. room is memory for a key.
 	Use(customer, feature, room []byte, u *checker.Use)
+	// Hear asks the hub how a feature stands, and returns when that is known here, or ctx ends.
+	Hear(ctx context.Context, customer, feature string)
 	// Consume fills in what is used, decides, counts, and returns when it is written down; an error says that nothing
 	// was counted.
 	Consume(ctx context.Context, r *meter.Request) (meter.Result, error)
@@ -264,7 +266,26 @@ func (a *API) check(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, b
 	if !ok {
 		return t, false
 	}
+	a.hear(ctx, w, view)
 	return a.decide(w, view, a.o.Now().UnixMilli())
+}
+
+// hear has the hub asked, if the caller knows of a write that may be a grant and would be denied without one.
+func (a *API) hear(ctx *fasthttp.RequestCtx, w *work, view *index.View) {
+	k, now := &w.ask, a.o.Now().UnixMilli()
+	if k.minRevision == 0 || a.o.Meter == nil {
+		return
+	}
+	if _, ok := a.hold(w, view, now); !ok {
+		return // decide says why
+	}
+	a.use(w)
+	d := checker.Decide(&w.held, &k.Ask, now)
+	if d.Type == checker.Metered && (d.Reason == checker.LimitReached || d.Reason == checker.NotEntitled) {
+		wait, cancel := context.WithTimeout(lifeOf(ctx), time.Duration(k.waitMs)*time.Millisecond)
+		defer cancel()
+		a.o.Meter.Hear(wait, string(k.customer), string(k.feature))
+	}
 }
 
 // decide appends the decision on w.ask to w.out.

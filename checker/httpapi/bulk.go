@@ -246,6 +246,7 @@ func (a *API) explain(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble,
 	if !ok {
 		return t, false
 	}
+	a.hear(ctx, w, view)
 	now := a.o.Now().UnixMilli()
 	if t, ok := a.hold(w, view, now); !ok {
 		return t, false

@@ -20,13 +20,22 @@ type till struct {
 	mu    sync.Mutex
 	facts []meter.Fact
 	asked []meter.Request
+	heard []string
 	res   meter.Result
 	err   error
 
 	replayed bool
+	silent   bool
+	reported time.Time
 }
 
 func (c *till) Use(_, _, _ []byte, u *checker.Use) { u.Used, u.HeldRights = 2, 1 }
+
+func (c *till) Hear(_ context.Context, customer, feature string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = append(c.heard, customer+" "+feature)
+}
 
 func (c *till) Consume(_ context.Context, r *meter.Request) (meter.Result, error) {
 	c.mu.Lock()
@@ -63,7 +72,9 @@ func (c *till) Commit(string, int64) (bool, error) { return c.replayed, c.err }
 func (c *till) Cancel(string) (bool, error)        { return c.replayed, c.err }
 func (c *till) Refund(string) (int64, bool, error) { return 4, c.replayed, c.err }
 
-func (c *till) Status() meter.Status { return meter.Status{Held: 7, Unreported: 3} }
+func (c *till) Status() meter.Status {
+	return meter.Status{Held: 7, Unreported: 3, Silent: c.silent, Reported: c.reported}
+}
 
 // A message is what is posted.
 type message struct {

@@ -27,8 +27,8 @@ type event struct {
 	quantity int64  // of its data; -1: not given
 }
 
-// maxQuantity is the most that one event may tell, far below what can be counted in a period.
-const maxQuantity = 1 << 32
+// maxQuantity is the most that one event may tell, below what can be counted in a period.
+const maxQuantity = 1 << 40
 
 // usage takes CloudEvents in, all or none.
 func (a *API) usage(ctx *fasthttp.RequestCtx, w *work, query []byte) (trouble, bool) {
@@ -295,7 +295,8 @@ func (s *scanner) data(e *event) (trouble, bool) {
 			continue
 		}
 		if e.quantity, ok = whole(s.word()); !ok || e.quantity > maxQuantity {
-			return badRequest("data.quantity", fmt.Sprintf("it must be a whole number from 0 to %d", maxQuantity)), false
+			return badRequest("data.quantity", fmt.Sprintf("it must be a whole number from 0 to %d; "+
+				"tell of more in several events, or count in a larger unit", maxQuantity)), false
 		}
 	}
 	if s.flaw != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica/follow"
 	"github.com/sidegate/sidegate/replica/meter"
 )
 
@@ -77,7 +78,7 @@ func newMeters(a *API) *meters {
 		gauge("rights_held", func() float64 { return float64(m.Status().Held) })
 		gauge("usage_linked", func() float64 { return number(m.Status().Linked) })
 	}
-	gauge("alarms", func() float64 { return float64(len(source.Status().Alarms)) })
+	gauge("alarms", func() float64 { return float64(len(a.alarms(source.Status()))) })
 	return m
 }
 
@@ -209,6 +210,25 @@ func newUsageState(s meter.Status) *usageState {
 	return u
 }
 
+// silentFor is how long no hub may answer before that is an alarm.
+const silentFor = 10 * time.Second
+
+// alarms are what an operator has to see to, by name.
+func (a *API) alarms(s follow.Status) []alarmReport {
+	all := []alarmReport{}
+	for name, remedy := range s.Alarms {
+		all = append(all, alarmReport{name, remedy})
+	}
+	if a.o.Meter != nil {
+		if u := a.o.Meter.Status(); u.Silent && a.o.Now().Sub(u.Reported) > silentFor {
+			all = append(all, alarmReport{"hub_silent", "no hub answers, so usage is kept here and no rights are granted; look " +
+				"whether a hub and NATS run, and whether this sidecar's credentials are still good: its log says what failed"})
+		}
+	}
+	slices.SortFunc(all, func(x, y alarmReport) int { return strings.Compare(x.Name, y.Name) })
+	return all
+}
+
 func (a *API) status(ctx *fasthttp.RequestCtx, query []byte) {
 	if !ctx.IsGet() && !ctx.IsHead() {
 		problem(ctx, wrongMethod(ctx, fasthttp.MethodGet))
@@ -222,7 +242,7 @@ func (a *API) status(ctx *fasthttp.RequestCtx, query []byte) {
 	doc := statusDocument{Mode: "disconnected", Version: a.o.Version, Revision: s.Revision, Customers: s.Customers,
 		Lineage: lineage{s.Lineage.Log, s.Lineage.Created, s.Lineage.Nonce},
 		AgeMs:   a.age(a.o.Now().UnixMilli()), Digest: digestCheck{string(s.Digest), s.Digested},
-		Hub: hubLink{s.Linked}, Disk: diskState{s.Stored}, Alarms: []alarmReport{}}
+		Hub: hubLink{s.Linked}, Disk: diskState{s.Stored}, Alarms: a.alarms(s)}
 	if a.o.Meter != nil {
 		doc.Usage = newUsageState(a.o.Meter.Status())
 	}
@@ -232,10 +252,6 @@ func (a *API) status(ctx *fasthttp.RequestCtx, query []byte) {
 	case s.Linked:
 		doc.Mode = "connected"
 	}
-	for name, remedy := range s.Alarms {
-		doc.Alarms = append(doc.Alarms, alarmReport{name, remedy})
-	}
-	slices.SortFunc(doc.Alarms, func(x, y alarmReport) int { return strings.Compare(x.Name, y.Name) })
 	body, err := json.Marshal(doc)
 	if err != nil {
 		problem(ctx, trouble{status: 500, code: "internal", detail: "the status cannot be written"})

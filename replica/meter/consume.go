@@ -151,6 +151,7 @@ type try struct {
 	of       *batch              // the same if it was consumed from a chunk
 	again    bool                // rights were missing before
 	short    bool                // rights are missing, and were asked for
+	early    bool                // the answer that is waited for may be older than what the caller knows of
 	answered <-chan struct{}
 }
 
@@ -185,6 +186,9 @@ func (t *try) locked() (Result, error) {
 	if a.chunk.span.Start != span.Start {
 		a.drop()
 	}
+	if a.led.Reserved(span) > 0 && a.led.Expire(now) {
+		a.version++ // written with what is consumed, or by the next tick
+	}
 	id := t.m.holder()
 	t.r.Held.Use = a.use(id, span, now)
 	d := t.count.Decide()
@@ -192,7 +196,7 @@ func (t *try) locked() (Result, error) {
 	q := max(0, t.r.Ask.Quantity)
 	if !d.Allowed {
 		if d.Reason == checker.LimitReached && t.doubts(span) {
-			t.short, t.answered = true, a.answered
+			t.short, t.answered, t.early = true, a.answered, a.out
 			t.m.beckon(a)
 		}
 		return res, nil
@@ -228,7 +232,7 @@ func (t *try) locked() (Result, error) {
 // doubts tells whether the hub may know of room that is not known here: of what rolled over into the period it tells
 // with its totals, which nobody makes before somebody counts in it, and a grant may be on its way.
 func (t *try) doubts(span ledger.Span) bool {
-	if t.again || t.m.o.Hub == nil || t.m.failing.Load() {
+	if t.again && !t.early || t.m.o.Hub == nil || t.m.failing.Load() {
 		return false
 	}
 	knows := t.a.totals != nil && t.a.totals.Span.Start == span.Start

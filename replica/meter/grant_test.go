@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"context"
+	"crypto/ed25519"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -9,6 +11,7 @@ import (
 	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
 )
 
 func TestWhoHasNothingButAGrantSpendsIt(t *testing.T) { synctest.Test(t, nothingButAGrant) }
@@ -109,4 +112,75 @@ func aLimitWithoutEndAndAGrant(t *testing.T) {
 	if d := s.consume(m, 1).Decision; d.Grants != 5 || d.Remaining != math.MaxInt64-2 || d.Overage != 0 {
 		t.Errorf("got %+v", d)
 	}
+}
+
+func TestWhatAGrantPaidIsNotChargedToThePlanOnceItHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, hard(15))
+		ends := time.Now().Add(time.Hour).UnixMilli()
+		s.desk.book.SetGrant(ledger.Grant{ID: "voucher", Amount: 20, Priority: 50, Until: ends})
+		m, stop := s.open(newTin(1))
+		defer stop()
+		s.consume(m, 1)
+		settled() // it has heard of the grant
+		s.consume(m, 19)
+		settled()
+		if d := s.check(m, 1); d.Remaining != 15 || d.Used != 20 {
+			t.Fatalf("while it lasts: got %+v", d)
+		}
+		time.Sleep(2 * time.Hour)
+		if res := s.consume(m, 15); res.Consumed != 15 || res.Decision.Overage != 0 {
+			t.Errorf("after it: got %+v, want the plan's 15", res)
+		}
+		if res := s.consume(m, 1); res.Decision.Reason != checker.LimitReached {
+			t.Errorf("got %+v", res)
+		}
+	})
+}
+
+func TestWhatTheHubSaysIsHeardThoughAnExchangeIsUnderWay(t *testing.T) {
+	for name, ask := range map[string]func(*stand, *Meter) bool{
+		"check": func(s *stand, m *Meter) bool {
+			m.Hear(s.Context(), "acme", "calls")
+			return s.check(m, 20).Remaining == 29
+		},
+		"consumption": func(s *stand, m *Meter) bool {
+			r := s.request(20, 0)
+			r.Recent = true
+			res, err := m.Consume(s.Context(), r)
+			return err == nil && res.Consumed == 20 && res.Decision.Remaining == 9
+		},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { heardMeanwhile(t, ask) }) })
+	}
+}
+
+func heardMeanwhile(t *testing.T, ask func(*stand, *Meter) bool) {
+	s, slow := newStand(t, hard(10)), make(chan struct{}, 9)
+	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
+		reply, err := s.desk.Exchange(ctx, l, k)
+		<-slow // what it answers is as old as this takes
+		return reply, err
+	})
+	m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now)})
+	slow <- struct{}{}
+	s.consume(m, 1)
+	time.Sleep(1100 * time.Millisecond) // it is being told
+	s.desk.mu.Lock()
+	s.desk.book.SetGrant(ledger.Grant{ID: "voucher", Amount: 20, Until: ledger.Forever})
+	s.desk.mu.Unlock()
+	go func() {
+		time.Sleep(10 * time.Millisecond)
+		close(slow)
+	}()
+	if !ask(s, m) {
+		t.Errorf("the 20 of the grant are not known: %+v", s.check(m, 1))
+	}
+	s.desk.beAway(true)
+	settled()
+	begin := time.Now()
+	if m.Hear(t.Context(), "acme", "calls"); time.Since(begin) != 0 {
+		t.Errorf("a hub that does not answer is waited for %v", time.Since(begin))
+	}
+	stop()
 }

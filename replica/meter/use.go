@@ -21,6 +21,26 @@ func (m *Meter) Use(customer, feature, room []byte, u *checker.Use) {
 	*u = a.use(id, a.span(now), now)
 }
 
+// Hear asks the hub how a customer's feature stands, and returns when that is known here, or ctx ends.
+func (m *Meter) Hear(ctx context.Context, customer, feature string) {
+	if m.o.Hub == nil || m.failing.Load() {
+		return
+	}
+	a := m.account(keyOf(customer, feature))
+	for again := true; again; {
+		a.mu.Lock()
+		answered := a.answered
+		again = a.out // what is under way may have been answered before what the caller knows of
+		a.mu.Unlock()
+		m.beckon(a)
+		select {
+		case <-answered:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // A Status is how the meter stands.
 type Status struct {
 	Holder     ledger.HolderID
@@ -28,12 +48,13 @@ type Status struct {
 	Held       int64     // rights that can be spent here
 	Unreported int       // accounts of which the hub does not know everything
 	Linked     bool      // the last exchange with a hub succeeded
-	Reported   time.Time // the last one that did; zero: none yet
+	Silent     bool      // the last one failed
+	Reported   time.Time // the last one that succeeded; zero: none yet
 }
 
 // Status sums up.
 func (m *Meter) Status() Status {
-	s := Status{Holder: m.holder(), Linked: m.linked.Load()}
+	s := Status{Holder: m.holder(), Linked: m.linked.Load(), Silent: m.failing.Load()}
 	if ms := m.reported.Load(); ms != 0 {
 		s.Reported = time.UnixMilli(ms).UTC()
 	}
