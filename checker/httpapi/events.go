@@ -95,9 +95,9 @@ func (a *API) fact(e *event, view *index.View) (meter.Fact, trouble, bool) {
 	case held.Record == nil && !a.o.Source.All():
 		return meter.Fact{}, notFollowed, false
 	case held.Record == nil:
-		return meter.Fact{}, badRequest("subject", "there is no such customer"), false
+		return meter.Fact{}, badRequest("subject", fmt.Sprintf("there is no customer %q", e.customer)), false
 	case held.Feature == nil || held.Feature.Type != checker.Metered:
-		return meter.Fact{}, badRequest("type", "it is not the key of a metered feature"), false
+		return meter.Fact{}, badRequest("type", fmt.Sprintf("%q is not the key of a metered feature", e.feature)), false
 	}
 	return meter.Fact{Customer: string(e.customer), Feature: string(e.feature), Quantity: e.quantity,
 		Key: hash16(fmt.Appendf(nil, "event %q %q", e.source, e.id)), Held: &held}, trouble{}, true

@@ -28,7 +28,7 @@ func TestWhatIsWrongWithAnEventIsNamedWhereItStands(t *testing.T) {
 		body string
 		want string
 	}{
-		"nobody":                {structured, instead(acme, `"nobody"`), `"detail":"subject: there is no such customer"`},
+		"nobody":                {structured, instead(acme, `"nobody"`), `subject: there is no customer \"nobody\"`},
 		"nobody, in a batch":    {batched, "[" + instead(acme, `"nobody"`) + "]", `"events[0].subject: there is no`},
 		"a long type":           {structured, instead("calls", strings.Repeat("x", 257)), `"type: it has more than 256`},
 		"a null":                {structured, instead(acme, "null"), `"subject: it must be a text"`},
@@ -65,8 +65,8 @@ func TestWhatIsWrongWithAHeaderOfAnEventIsNamed(t *testing.T) {
 		"ce-id":          {"", `"ce-id: it is missing"`},
 		"ce-specversion": {"2", `"ce-specversion: it must be 1.0"`},
 		"ce-source":      {"%x", `"ce-source: a percent sign`},
-		"ce-type":        {"sso", `"ce-type: it is not the key of a metered feature"`},
-		"ce-subject":     {"nobody", `"ce-subject: there is no such customer"`},
+		"ce-type":        {"sso", `"ce-type: \"sso\" is not the key of a metered feature"`},
+		"ce-subject":     {"nobody", `"ce-subject: there is no customer \"nobody\""`},
 		"Content-Type":   {"", "content-type: it must be application/cloudevents+json for one event"},
 	} {
 		headers := headersOf(binary)

@@ -37,15 +37,15 @@ func TestTheHubIsAskedBeforeACheckIsDeniedToWhoKnowsOfAWrite(t *testing.T) {
 
 func TestAHubThatIsSilentForAWhileIsAnAlarm(t *testing.T) {
 	for name, tc := range map[string]struct {
-		till till
+		till *till
 		want bool
 	}{
-		"it answers":             {till{reported: noon.Add(-time.Hour)}, false},
-		"it has just failed":     {till{silent: true, reported: noon.Add(-9 * time.Second)}, false},
-		"it is silent for long":  {till{silent: true, reported: noon.Add(-11 * time.Second)}, true},
-		"it has never been seen": {till{silent: true}, true},
+		"it answers":             {&till{reported: noon.Add(-time.Hour)}, false},
+		"it has just failed":     {&till{silent: true, reported: noon.Add(-9 * time.Second)}, false},
+		"it is silent for long":  {&till{silent: true, reported: noon.Add(-11 * time.Second)}, true},
+		"it has never been seen": {&till{silent: true}, true},
 	} {
-		a, err := New(Options{Source: newKnown(t), Meter: &tc.till, Now: func() time.Time { return noon }})
+		a, err := New(Options{Source: newKnown(t), Meter: tc.till, Now: func() time.Time { return noon }})
 		if err != nil {
 			t.Fatal(err)
 		}

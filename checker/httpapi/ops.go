@@ -221,8 +221,8 @@ func (a *API) alarms(s follow.Status) []alarmReport {
 	}
 	if a.o.Meter != nil {
 		if u := a.o.Meter.Status(); u.Silent && a.o.Now().Sub(u.Reported) > silentFor {
-			all = append(all, alarmReport{"hub_silent", "no hub answers, so usage is kept here and no rights are granted; look " +
-				"whether a hub and NATS run, and whether this sidecar's credentials are still good: its log says what failed"})
+			all = append(all, alarmReport{"hub_silent", "no hub answers, so usage is kept here and no rights are granted; " +
+				"look whether a hub and NATS run, and whether this sidecar's credentials are still good: its log says more"})
 		}
 	}
 	slices.SortFunc(all, func(x, y alarmReport) int { return strings.Compare(x.Name, y.Name) })

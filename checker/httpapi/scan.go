@@ -103,7 +103,7 @@ func (s *scanner) more(end byte, first bool) bool {
 // text reads a string. One without escapes is borrowed, any other is decoded into the work.
 func (s *scanner) text() ([]byte, bool) {
 	if s.peek() != '"' {
-		return nil, s.fail("no text where one is expected")
+		return nil, s.fail("a text in double quotes is missing")
 	}
 	s.at++
 	begin := s.at

@@ -50,7 +50,8 @@ func (a *account) span(now int64) ledger.Span {
 	return a.led.Span(a.rule, now)
 }
 
-// follow goes by the calendar that the hub told last, with totals or an answer. It is written down with what is counted.
+// follow goes by the calendar that the hub told last, with totals or an answer. It is written down with what is
+// counted.
 func (a *account) follow() {
 	if t := a.totals; t != nil {
 		a.led.Follow(t.Epoch, t.Turn, t.Calendar)

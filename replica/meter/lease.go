@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"iter"
 	"strings"
 	"time"
@@ -363,8 +364,11 @@ func (m *Meter) unanswered(l *wire.Lease, items []item, reply *wire.LeaseReply, 
 		m.note(reply)
 	}
 	m.failing.Store(true)
-	if m.linked.Swap(false) && !distrusts(code) { // of that the operator is told when another name is taken
-		m.log.Warn("the hub does not answer; usage is kept and rights that are held are spent", "error", err, "code", code)
+	if m.linked.Swap(false) && !distrusts(code) && !m.leaving.Load() { // of that it is told when another name is taken
+		if err == nil {
+			err = errors.New("it answered " + code)
+		}
+		m.log.Warn("no hub takes usage in; it is kept here, and what is held can still be consumed", "error", err)
 	}
 	m.unheard(items)
 	if distrusts(code) {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/checker/catalog"
 	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
@@ -70,10 +71,28 @@ func (h *Hub) getUsage(c *call) error {
 			out = append(out, usageOf(u))
 		}
 	}
+	if feature != "" && len(out) == 0 {
+		if err := h.isCounted(c, feature); err != nil {
+			return err
+		}
+	}
 	return c.answer(struct {
 		Customer string     `json:"customer"`
 		Usage    []usageDoc `json:"usage"`
 	}{id, out})
+}
+
+// isCounted tells what is wrong with a feature of which there is no usage, if there never will be any.
+func (h *Hub) isCounted(c *call, feature string) error {
+	v, err := h.wait(c.r.Context(), h.written.Load())
+	if err != nil {
+		return err
+	}
+	if f := v.index.World().Feature([]byte(feature)); f != nil && f.Type == checker.Metered {
+		return nil
+	}
+	return catalog.Faults{{Path: "feature", Problem: fmt.Sprintf("%.40q is no metered feature of the catalogue", feature),
+		Remedy: "GET /v1/catalog lists the features"}}
 }
 
 func usageOf(u counting.Used) usageDoc {

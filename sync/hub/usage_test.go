@@ -55,9 +55,8 @@ func TestUsageIsAnsweredOverOpenClosedAndOldPeriods(t *testing.T) {
 	if got := b.usage("acme", "?from=2026-12-31T00:00:00Z&to=2027-02-01T00:00:00Z"); len(got) != 2 {
 		t.Errorf("got %v, want December and January", got)
 	}
-	if got := b.usage("acme", "?feature=sso"); len(got) != 0 {
-		t.Errorf("got %v, want nothing of another feature", got)
-	}
+	b.refused("400 bad_request", "GET /v1/customers/acme/usage?feature=sso", "")
+	b.refused("400 bad_request", "GET /v1/customers/acme/usage?feature=cals", "")
 	b.refused("404 customer_not_found", "GET /v1/customers/nobody/usage", "")
 	b.refused("400 bad_request", "GET /v1/customers/acme/usage?from=yesterday", "")
 	b.refused("400 bad_request", "GET /v1/customers/acme/usage?from=2027-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "")

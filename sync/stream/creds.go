@@ -12,7 +12,8 @@ import (
 )
 
 // errCreds does not say what was found, for it may be most of a password.
-var errCreds = errors.New("it must hold a user and a password, in two words or as user:password")
+var errCreds = errors.New("it must be what sidegate fleet enrol wrote, or hold a user and a password, in two words " +
+	"or as user:password")
 
 // readCreds reads a file with a user and a password.
 func readCreds(path string) (user, password string, err error) {

@@ -214,7 +214,7 @@ func (o *Outbox) tell(p parcel, h held, a Attempt, wait time.Duration) {
 		o.Stats.GivenUp.Add(1)
 		about.Error("an event was not taken by its webhook, and is given up")
 	default:
-		about.Info("an event was not taken by its webhook; trying again", "in", wait.Round(time.Second))
+		about.Warn("an event was not taken by its webhook; trying again", "in", wait.Round(time.Second))
 	}
 	o.Stats.Failed.Add(1)
 }
