@@ -83,7 +83,7 @@ func devGoesOn(t *testing.T, w *workshop) {
 
 func endsWhenToldTo(t *testing.T, w *workshop) {
 	hub := w.start(t, w.self, anywhere("hub", "--nats", "nats://127.0.0.1:1")...)
-	hub.until("waiting for NATS")
+	hub.until("waiting for NATS.*connection refused")
 	hub.stop()
 	sidecar := w.start(t, w.self, anywhere("sidecar", "--nats", "nats://127.0.0.1:1", "--data",
 		filepath.Join(w.dir, "waiting"))...)

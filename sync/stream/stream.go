@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -182,10 +183,10 @@ func (s *Stream) create(ctx context.Context) error {
 		if err == nil || !retriable(err) {
 			return err
 		}
-		s.log.Log(ctx, level, "waiting for NATS", "error", err)
 		if err := pause(ctx, 300*time.Millisecond); err != nil {
 			return fmt.Errorf("log %s: NATS did not answer: %w", s.name, err)
 		}
+		s.log.Log(ctx, level, "waiting for NATS", "error", cmp.Or(s.Trouble(), err)) // by now it is known what failed
 	}
 }
 
