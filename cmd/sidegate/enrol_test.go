@@ -37,6 +37,9 @@ func TestRealProcessesEnrol(t *testing.T) {
 		used := w.must(t, 0, "customer", "usage", "acme", "feature=ci-minutes", at).doc["usage"].([]any)
 		return len(used) == 1 && used[0].(map[string]any)["used"].(float64) >= 10
 	})
+	if list := w.must(t, 0, "fleet", "list", at); !strings.Contains(list.text, `"name":"edge"`) {
+		t.Errorf("the fleet does not show the name that was enrolled: %s", list.text)
+	}
 
 	w.must(t, 0, "fleet", "revoke", made.doc["id"].(string), at)
 	edge.until(`level=WARN .*NATS refuses the credentials`)

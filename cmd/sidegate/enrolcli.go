@@ -59,7 +59,7 @@ func reachable(urls string) string {
 
 // followEnrolled makes a sidecar follow the groups that its credentials were made for, unless it is to follow fewer.
 func (c *Config) followEnrolled() error {
-	enrolled := stream.Groups(c.NATSCreds)
+	_, enrolled := stream.Enrolled(c.NATSCreds)
 	if c.Groups == "" {
 		c.Groups = strings.Join(enrolled, ",")
 		return nil

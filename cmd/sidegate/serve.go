@@ -290,7 +290,8 @@ func (l logs) close() {
 }
 
 func (a *app) newSite(c *Config, from logs, data string) (*site.Site, error) {
-	s, err := site.New(site.Options{Listen: c.Listen, OpsListen: c.OpsListen, Data: data, Log: from.docs,
+	name, _ := stream.Enrolled(c.NATSCreds)
+	s, err := site.New(site.Options{Name: name, Listen: c.Listen, OpsListen: c.OpsListen, Data: data, Log: from.docs,
 		Totals: from.totals, Bus: from.totals, Groups: c.groups(), Environment: c.Environment,
 		AppVersion: c.AppVersion, VaultKey: c.VaultKey, Version: version(), Now: time.Now, Logger: a.logger(c)})
 	return s, freePort(err, "--listen or --ops-listen")

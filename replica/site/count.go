@@ -61,7 +61,9 @@ func (s *Site) openMeter() error {
 			"holder", loss.ID.String(), "why", loss.Why, "kept_in", loss.KeptIn,
 			"remedy", "fence the old holder at the hub: sidegate fleet fence "+loss.ID.String())
 	}
-	s.host, _ = os.Hostname()
+	if s.name = s.o.Name; s.name == "" {
+		s.name, _ = os.Hostname()
+	}
 	o := meter.Options{Vault: safe{v}, Clock: clock, Logger: s.o.Logger, About: s.about}
 	if s.o.Bus != nil {
 		o.Hub = line{s.o.Bus}
@@ -84,7 +86,7 @@ func (s *Site) about() []byte {
 		Name     string `json:"name"`
 		Version  string `json:"version"`
 		Revision uint64 `json:"revision"`
-	}{s.host, s.o.Version, s.Revision()})
+	}{s.name, s.o.Version, s.Revision()})
 	return data
 }
 

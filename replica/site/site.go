@@ -37,6 +37,7 @@ import (
 
 // Options say what a sidecar follows and where it answers.
 type Options struct {
+	Name        string      // for the fleet's list; empty: that of this machine
 	Listen      string      // check API: host:port, or unix:/path
 	OpsListen   string      // probes and metrics: host:port
 	Data        string      // directory of the snapshot; empty: none is kept
@@ -58,7 +59,7 @@ type Site struct {
 	store    *disk.Store // nil: nothing is kept
 	follower *follow.Follower
 	vault    *vault.Vault // nil: nothing is counted
-	host     string
+	name     string
 	noRoom   bool         // the vault could not be begun, for the disk is full
 	meter    *meter.Meter // nil: nothing is counted
 	unkept   string       // why totals were not written down the last time; empty: they were

@@ -120,21 +120,21 @@ func sidecarMay(inbox string) jwt.Permissions {
 // groupTag begins the tags of a user that name groups.
 const groupTag = "group:"
 
-// Groups are those that the user of a credentials file is to follow; nil: all, or the file does not say.
-func Groups(creds string) []string {
+// Enrolled is what a credentials file says of its user: the name, and which groups it is to follow; empty and nil: the
+// file does not say.
+func Enrolled(creds string) (name string, groups []string) {
 	data, err := os.ReadFile(creds)
 	if err != nil {
-		return nil
+		return "", nil
 	}
 	u, err := userOf(data)
 	if err != nil {
-		return nil
+		return "", nil
 	}
-	var out []string
 	for _, tag := range u.Tags {
 		if group, ok := strings.CutPrefix(tag, groupTag); ok {
-			out = append(out, group)
+			groups = append(groups, group)
 		}
 	}
-	return out
+	return u.Name, groups
 }

@@ -293,13 +293,13 @@ func TestLogsStayWhenAServerGetsAnOperatorOrLosesIt(t *testing.T) {
 	}
 }
 
-func TestAUserSaysWhichGroupsItIsToFollow(t *testing.T) {
+func TestAUserSaysWhoItIsAndWhichGroupsItIsToFollow(t *testing.T) {
 	g := newGate(t, t.TempDir())
 	_, file := g.issue(t, time.Time{})
-	if got := stream.Groups(file); strings.Join(got, " ") != "eu Us_2" {
-		t.Errorf("got %v", got)
+	if name, got := stream.Enrolled(file); name != "edge-1" || strings.Join(got, " ") != "eu Us_2" {
+		t.Errorf("got %q, %v", name, got)
 	}
-	if got := stream.Groups(creds(t, "hub secret")); got != nil {
+	if name, got := stream.Enrolled(creds(t, "hub secret")); name != "" || got != nil {
 		t.Errorf("of a password: got %v", got)
 	}
 }
