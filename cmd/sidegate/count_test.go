@@ -23,6 +23,7 @@ func TestRealProcessesCount(t *testing.T) {
 		"nobody is denied while others hold rights in vain":              nobodyIsDeniedInVain,
 		"crowds at two sidecars reach the limit, and none denied early":  crowdsReachTheLimit,
 		"a sidecar that is killed knows what others used, without a hub": remembersWhatOthersUsed,
+		"a period goes on though a subscription is written again":        keepsItsPeriod,
 		"a sidecar keeps to the key of its vault":                        keepsToItsVaultKey,
 		"a sidecar on a full disk counts nothing, until there is room":   countsOnAFullDisk,
 	} {
@@ -46,6 +47,7 @@ func meetsTheLimit(t *testing.T, w *workshop) {
 	}
 	take(0, "1")
 	revision := w.must(t, 0, "grant", "put", "acme", "top-up", "feature=ci-minutes", "amount=50", at).revision()
+	w.must(t, 0, "check", "acme", "ci-minutes", "quantity=50", "min_revision="+revision, "wait_ms=5000", beside)
 	w.must(t, 0, "consume", "acme", "ci-minutes", "quantity=20", "min_revision="+revision, beside)
 	check := w.must(t, 0, "check", "acme", "ci-minutes", beside)
 	if check.doc["used"] != limit+20 || check.doc["remaining"] != 30.0 {
@@ -188,6 +190,43 @@ func remembersWhatOthersUsed(t *testing.T, w *workshop) {
 		t.Error("a check is allowed that was denied before the kill")
 	}
 	one.stop()
+}
+
+// keepsItsPeriod writes a subscription again, so that by the documents its months begin anew: what is used stays used,
+// also for sidecars that nobody has asked for it before.
+func keepsItsPeriod(t *testing.T, w *workshop) {
+	nats, url := w.broker(t, "-1")
+	hub := w.run(t, anywhere("hub", "--nats", url)...)
+	at := "--hub=" + hub.ready["hub"]
+	w.must(t, 0, "catalog", "apply", "../../bench/world/forge.yaml", at)
+	w.must(t, 0, "customer", "put", "again", at)
+	again := func() string { return w.must(t, 0, "subscription", "put", "again", "main", "plan=team", at).revision() }
+	consume := func(code, quantity int, beside, revision string) outcome {
+		return w.must(t, code, "consume", "again", "ci-minutes", fmt.Sprintf("quantity=%d", quantity),
+			"min_revision="+revision, "wait_ms=20000", "--sidecar="+beside)
+	}
+	one := w.run(t, anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, "period1"))...)
+	first := consume(0, 10, one.ready["check"], again())
+	used := func() []any {
+		return w.must(t, 0, "customer", "usage", "again", "feature=ci-minutes", at).doc["usage"].([]any)
+	}
+	eventually(t, "the hub has the first 10", func() bool { return used()[0].(map[string]any)["used"] == 10.0 })
+	revision := again()
+	late := w.run(t, anywhere("sidecar", "--nats", url, "--data", filepath.Join(w.dir, "period2"))...)
+	next := consume(0, 2000, late.ready["check"], revision)
+	if next.doc["resets_at"] != first.doc["resets_at"] || next.doc["used"] != 2010.0 {
+		t.Errorf("got %s after %s", next.text, first.text)
+	}
+	consume(exitDenied, 991, late.ready["check"], revision)
+	consume(0, 980, late.ready["check"], revision)
+	for _, p := range []*process{one, late} {
+		p.stop()
+	}
+	if all := used(); len(all) != 1 || all[0].(map[string]any)["used"] != 2990.0 {
+		t.Errorf("the hub has %v, want one period", all)
+	}
+	hub.stop()
+	nats.kill()
 }
 
 // post sends JSON and reads the answer's.
