@@ -128,12 +128,26 @@ func (a *Account) Known(s Span) int64 {
 	return sum
 }
 
+// Untold is what of a source was consumed in a period beyond what the hub is known to have.
+func (a *Account) Untold(s Span, src Source) int64 {
+	e := a.find(s, src)
+	if e == nil {
+		return 0
+	}
+	return max(0, e.Spent()+e.Chunk-e.Known.Spent())
+}
+
 // valid tells whether an entry has rights that may be spent at a time.
 func (a *Account) valid(e *Entry, now int64) bool {
 	if !e.Source.backed() || now >= e.Span.End {
 		return false
 	}
-	return e.Source.Kind != Topup || now < a.fund(e.Source.Grant).Until
+	return a.Lasts(e.Source, now)
+}
+
+// Lasts tells whether a source has not ended before its period does.
+func (a *Account) Lasts(src Source, now int64) bool {
+	return src.Kind != Topup || now < a.fund(src.Grant).Until
 }
 
 // fund is what is known of a grant; of one that is not known any more no right is valid.

@@ -82,11 +82,15 @@ func (b *Book) balance(g *Grant, p *Period) Balance {
 	return Balance{Grant: g.ID, From: g.From, Until: g.Until, Room: max(0, g.Amount-(b.grantLive(g)-live)), Here: spent}
 }
 
-// Worth is what grants add to the limit of the open period: what is left of those that are active, and what the period
-// spent of the others; and when the last of the active ones ends: Forever if one does not, 0 if none is active.
-func (t *Totals) Worth(now int64) (units, ends int64) {
+// Worth is what grants add to the limit of a period: what is left of those that are active, and what the period spent
+// of the others; and when the last of the active ones ends: Forever if one does not, 0 if none is active. If the totals
+// are of another period nobody has told yet what this one spent.
+func (t *Totals) Worth(s Span, now int64) (units, ends int64) {
 	for i := range t.Grants {
-		g := &t.Grants[i]
+		g := t.Grants[i]
+		if s.Start != t.Span.Start {
+			g.Room, g.Here = max(0, g.Room-g.Here), 0
+		}
 		if g.From <= now && now < g.Until {
 			units, ends = add(units, g.Room), max(ends, g.Until)
 			continue

@@ -19,6 +19,7 @@ type account struct {
 	told     uint64 // the version that the hub is known to have
 	refused  uint64 // the last version that the hub turned down, for it knows no such customer; 0: none
 	out      bool   // an exchange about it is under way
+	begun    uint64 // how many there were, that one included
 	isMet    bool   // the hub has answered under this name since the process started
 	met      int64  // unix milliseconds of that
 	isOpen   bool   // since then the hub was told all, and may have it
@@ -89,7 +90,7 @@ func (a *account) use(id ledger.HolderID, span ledger.Span, now int64) (u checke
 		return u
 	}
 	u.TotalsAge = max(0, now-t.At)
-	u.Fund(t.Worth(now))
+	u.Fund(a.worth(span, now))
 	if t.Span.Start == span.Start {
 		used, out, isApart := t.Others(id)
 		if !isApart {
@@ -105,6 +106,28 @@ func (a *account) isGone(t *ledger.Totals, id ledger.HolderID) bool {
 	_, _, isApart := t.Others(id)
 	return !isApart && a.led.Known(t.Span) > 0
 }
+
+// worth is what grants add to the limit of a period, and when the last active one ends. What was spent here of one that
+// has ended, and the totals do not have, is paid by it as well.
+func (a *account) worth(span ledger.Span, now int64) (units, ends int64) {
+	t := a.totals
+	units, ends = t.Worth(span, now)
+	for i := range t.Grants {
+		g := &t.Grants[i]
+		if g.From <= now && now < g.Until {
+			continue
+		}
+		src := ledger.Source{Kind: ledger.Topup, Grant: g.Grant}
+		units += a.led.Untold(span, src)
+		if a.chunk.src == src && a.chunk.span.Start == span.Start {
+			units -= a.chunk.left()
+		}
+	}
+	return units, ends
+}
+
+// heard tells whether an exchange has ended, by its number.
+func (a *account) heard(n uint64) bool { return a.begun > n || a.begun == n && !a.out }
 
 // mend makes the account what the vault has, after the vault took nothing. Of the chunk that the vault has, what was
 // consumed stays consumed: a chunk that was let go of remembers what was left of it. What the hub is known to have it

@@ -64,6 +64,7 @@ func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64, now int64)
 		if no != nil && distrusts(no.Code) {
 			return no.Code
 		}
+		a.follow() // what was told meanwhile may be newer
 		a.version++
 	}
 	if ans.Totals != nil && ans.Totals.Span.Start <= a.led.Forgot {
@@ -84,12 +85,24 @@ func (a *account) confirmAll(r *ledger.Report, epoch uint64) {
 // clock was ahead. Under this name nothing can be counted in it any more.
 const codeRewound = "rewound"
 
-// tell takes totals in, unless newer ones are known. Those that a hub made while its clock was ahead are not newer.
+// tell takes totals in, unless newer ones are known.
 func (a *account) tell(t *ledger.Totals, now int64) {
-	if t != nil && (a.totals == nil || t.Epoch > a.totals.Epoch || t.At >= a.totals.At || a.totals.At > now+lead) {
+	if t != nil && (a.totals == nil || newer(t, a.totals, now)) {
 		a.totals = t
 		a.follow()
 	}
+}
+
+// newer tells whether totals are as new as others: of a book that was changed since, or made later. Those that a hub
+// made while its clock was far ahead are not newer.
+func newer(t, old *ledger.Totals, now int64) bool {
+	if t.Epoch != old.Epoch {
+		return t.Epoch > old.Epoch
+	}
+	if t.Turn != old.Turn {
+		return t.Turn > old.Turn
+	}
+	return t.At >= old.At || old.At > now+lead
 }
 
 // distrusts tells whether a code says that the holder needs another name.

@@ -67,6 +67,11 @@ func (m *Meter) consume(ctx context.Context, r *Request, p *promise) (Result, er
 
 // all tries once, and again as long as rights are missing that may come.
 func (t *try) all(ctx context.Context) (Result, error) {
+	if t.r.Recent && !t.begin() && t.denial() == checker.NotEntitled { // a grant may be on its way
+		wait, cancel := context.WithTimeout(ctx, t.m.o.Patience)
+		defer cancel()
+		t.m.Hear(wait, t.r.Customer, t.r.Feature)
+	}
 	res, err := t.run()
 	if err != nil || !t.short {
 		return res, err
@@ -86,6 +91,11 @@ func (t *try) begin() (ok bool) {
 	t.count = checker.CountOf(r.Held, r.Ask, now)
 	t.terms, ok = t.count.Terms()
 	return ok
+}
+
+// denial is why nothing is counted where begin has found nothing.
+func (t *try) denial() checker.Reason {
+	return checker.Decide(t.r.Held, t.r.Ask, t.m.clock.read()).Reason
 }
 
 // insist tries again whenever the hub has answered, until the caller's patience is over.
@@ -151,7 +161,7 @@ type try struct {
 	of       *batch              // the same if it was consumed from a chunk
 	again    bool                // rights were missing before
 	short    bool                // rights are missing, and were asked for
-	early    bool                // the answer that is waited for may be older than what the caller knows of
+	next     uint64              // the exchange that may tell what the caller knows of; 0: it was not asked for
 	answered <-chan struct{}
 }
 
@@ -183,7 +193,7 @@ func (t *try) locked() (Result, error) {
 	a.rule = ledger.RuleOf(&t.terms)
 	span := a.span(now)
 	a.led.Open(span)
-	if a.chunk.span.Start != span.Start {
+	if a.chunk.span.Start != span.Start || !a.led.Lasts(a.chunk.src, now) {
 		a.drop()
 	}
 	if a.led.Reserved(span) > 0 && a.led.Expire(now) {
@@ -196,7 +206,7 @@ func (t *try) locked() (Result, error) {
 	q := max(0, t.r.Ask.Quantity)
 	if !d.Allowed {
 		if d.Reason == checker.LimitReached && t.doubts(span) {
-			t.short, t.answered, t.early = true, a.answered, a.out
+			t.short, t.answered = true, a.answered
 			t.m.beckon(a)
 		}
 		return res, nil
@@ -232,8 +242,11 @@ func (t *try) locked() (Result, error) {
 // doubts tells whether the hub may know of room that is not known here: of what rolled over into the period it tells
 // with its totals, which nobody makes before somebody counts in it, and a grant may be on its way.
 func (t *try) doubts(span ledger.Span) bool {
-	if t.again && !t.early || t.m.o.Hub == nil || t.m.failing.Load() {
+	if t.m.o.Hub == nil || t.m.failing.Load() || t.again && t.a.heard(t.next) {
 		return false
+	}
+	if t.next == 0 {
+		t.next = t.a.begun + 1 // what is under way may be older
 	}
 	knows := t.a.totals != nil && t.a.totals.Span.Start == span.Start
 	return t.r.Recent || !knows && t.terms.Rollover > 0

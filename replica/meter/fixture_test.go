@@ -128,6 +128,9 @@ func (d *desk) beAway(away bool) {
 }
 
 func (d *desk) item(it *wire.LeaseItem, now int64) (ans wire.LeaseAnswer) {
+	if it.Customer == wire.AllTold {
+		return ans // it is about no book
+	}
 	if no := d.book.Fold(it.Report, now); no != nil {
 		d.ahead = d.ahead || no.Code == ledger.CodeAhead
 		return wire.LeaseAnswer{Code: no.Code}

@@ -215,6 +215,7 @@ func (a *account) item(id ledger.HolderID, now int64, isLast bool) (item, bool) 
 		a.wanted, a.soon, a.asked = 0, false, now
 	}
 	a.out = true
+	a.begun++
 	if a.saved >= a.recalled {
 		a.recalled = 0
 	}

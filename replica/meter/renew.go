@@ -132,6 +132,7 @@ func (a *account) inherit(led *ledger.Account, data []byte) {
 	a.isMet, a.isOpen, a.first = true, true, nil
 	a.version++
 	a.saved = a.version
+	a.follow()
 }
 
 // remedy is for the operator.

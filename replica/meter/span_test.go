@@ -1,12 +1,15 @@
 package meter
 
 import (
+	"context"
+	"crypto/ed25519"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
 	"github.com/sidegate/sidegate/replica/ledger"
+	"github.com/sidegate/sidegate/sync/wire"
 )
 
 // changed makes the period that is open at the hub one of a rule that the documents had before.
@@ -72,4 +75,70 @@ func TestWhatNeedsNoRightsCountsInThePeriodThatIsOpenAtTheHub(t *testing.T) {
 			t.Errorf("the book has %+v", b.Periods)
 		}
 	})
+}
+
+func TestAnAwardThatIsLateBringsNoCalendarBack(t *testing.T) { synctest.Test(t, lateAward) }
+
+func lateAward(t *testing.T) {
+	s, may := newStand(t, hard(100)), make(chan struct{})
+	held := false
+	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
+		reply, err := s.desk.Exchange(ctx, l, k)
+		if held {
+			<-may
+		}
+		return reply, err
+	})
+	m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now)})
+	s.consume(m, 99)
+	settled()
+	a := m.account(keyOf("acme", "calls"))
+	a.mu.Lock()
+	held, a.wanted = true, 1
+	a.mu.Unlock()
+	m.beckon(a)
+	time.Sleep(100 * time.Millisecond)
+	s.desk.mu.Lock()
+	s.desk.book.Reset(time.Now().UnixMilli())
+	s.desk.mu.Unlock()
+	s.publish(m, s.folded())
+	held = false
+	close(may)
+	synctest.Wait()
+	if d := s.check(m, 100); !d.Allowed || d.Used != 0 {
+		t.Errorf("got %+v, want the period after the reset", d)
+	}
+	if res := s.consume(m, 100); res.Consumed != 100 {
+		t.Errorf("got %+v", res)
+	}
+	stop()
+}
+
+// slowRenewal is a vault that takes its time to take another name.
+type slowRenewal struct{ *tin }
+
+func (v slowRenewal) Renew(why string, accounts map[string][]byte) error {
+	time.Sleep(time.Second)
+	return v.tin.Renew(why, accounts)
+}
+
+func TestACalendarThatIsToldWhileAnotherNameIsTakenCounts(t *testing.T) {
+	synctest.Test(t, toldMeanwhile)
+}
+
+func toldMeanwhile(t *testing.T) {
+	s := newStand(t, soft)
+	s.changed(checker.Hour)
+	hour := s.folded()
+	s.desk.beAway(true)
+	m, stop := s.openOn(Options{Vault: slowRenewal{newTin(1)}, Hub: s.desk, Clock: NewClock(time.Now)})
+	m.account(keyOf("acme", "calls"))
+	m.distrust(m.holder(), ledger.CodeFenced)
+	time.Sleep(500 * time.Millisecond)
+	s.publish(m, hour)
+	time.Sleep(time.Second)
+	if d := s.consume(m, 5).Decision; d.ResetsAt != hour.Span.End {
+		t.Errorf("got %+v, want it to be counted in the hub's hour", d)
+	}
+	stop()
 }

@@ -27,11 +27,16 @@ func (m *Meter) Hear(ctx context.Context, customer, feature string) {
 		return
 	}
 	a := m.account(keyOf(customer, feature))
-	for again := true; again; {
+	for next := uint64(0); ; { // what is under way may have been answered before what the caller knows of
 		a.mu.Lock()
-		answered := a.answered
-		again = a.out // what is under way may have been answered before what the caller knows of
+		if next == 0 {
+			next = a.begun + 1
+		}
+		answered, done := a.answered, a.heard(next)
 		a.mu.Unlock()
+		if done {
+			return
+		}
 		m.beckon(a)
 		select {
 		case <-answered:

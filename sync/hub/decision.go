@@ -131,7 +131,7 @@ func (h *Hub) used(ctx context.Context, customer string) (map[string]checker.Use
 		if t.Span.End != ledger.Forever {
 			u.ResetsAt = t.Span.End
 		}
-		u.Fund(t.Worth(now))
+		u.Fund(t.Worth(t.Span, now))
 		out[feature] = u
 	}
 	return out, nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sidegate/sidegate/replica"
+	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/hub"
 )
 
@@ -79,5 +80,30 @@ func TestAGrantThatIsNotTakenBackAfterAllStaysSpent(t *testing.T) {
 	x.ask("acme", "calls", 4)
 	if got := b.remaining(); got != 2.0 {
 		t.Errorf("%v are left of the grant, want 2", got)
+	}
+}
+
+func TestAQuestionAloneBeginsNoBookOfACustomerThatHoldsNothing(t *testing.T) {
+	b, bus, _ := countingBench(t)
+	b.at("2026-11-15T00:00:00Z")
+	x := b.holder(bus)
+	b.ok("PUT /v1/customers/idle", `{}`)
+	book := replica.CountKey(replica.KindLedger, "", "idle", "calls")
+	if a := x.ask("idle", "calls", -1); a.Code != ledger.CodeUnknown {
+		t.Errorf("got %+v, want nothing", a)
+	}
+	if _, err := b.books.Get(t.Context(), book); err == nil {
+		t.Error("a book was begun")
+	}
+	b.ok("PUT /v1/customers/idle/grants/voucher", `{"feature":"calls","amount":5}`)
+	if a := x.ask("idle", "calls", -1); a.Code != "" || a.Totals == nil || len(a.Totals.Grants) != 1 {
+		t.Errorf("got %+v, want the grant", a)
+	}
+	b.ok("PUT /v1/customers/late", `{}`)
+	if no := x.account("late", "calls").Count(ledger.Span{Start: 1794700800000, End: ledger.Forever}, 3); no != nil {
+		t.Fatal(no)
+	}
+	if a := x.ask("late", "calls", -1); a.Code != "" { // facts of a customer that holds nothing any more
+		t.Errorf("got %+v, want the use taken in", a)
 	}
 }

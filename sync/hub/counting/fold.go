@@ -49,7 +49,7 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 		return nil, err
 	}
 	r := &result{task: t, begins: b.begins, before: at.rev}
-	if b.begins && (!t.begins() || !b.offer.Known || b.offer.Frozen) {
+	if b.begins && (!t.begins(&b.offer) || !b.offer.Known || b.offer.Frozen) {
 		t.turnDown(b)
 		return r, nil
 	}
@@ -100,7 +100,7 @@ func (c *Counter) work(ctx context.Context, t *task, at page) (*result, error) {
 // turnDown answers that there is no book, and none can be begun.
 func (t *task) turnDown(b *ledgerBook) {
 	code := ledger.CodeUnknown
-	if b.offer.Known {
+	if b.offer.Known && b.offer.Frozen {
 		code = wire.CodeUnavailable
 	}
 	for _, p := range t.pieces {

@@ -94,9 +94,14 @@ type task struct {
 	short   bool // somebody was refused rights that others hold
 }
 
-// begins tells whether a book is begun if there is none.
-func (t *task) begins() bool {
-	return len(t.pieces) > 0 || slices.ContainsFunc(t.errands, func(e errand) bool { return e.begins })
+// begins tells whether a book is begun if there is none: not because somebody asks about what there is not.
+func (t *task) begins(o *Offer) bool {
+	hasNews := func(p piece) bool {
+		it := p.item()
+		return o.Counted || len(o.Grants) > 0 || it.Ask != nil || len(it.Report.Lines) > 0
+	}
+	begins := func(e errand) bool { return e.begins }
+	return slices.ContainsFunc(t.pieces, hasNews) || slices.ContainsFunc(t.errands, begins)
 }
 
 // tasks groups what waits by book, in the order in which it came.
