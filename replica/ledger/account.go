@@ -35,6 +35,11 @@ type Account struct {
 // NewAccount has nothing.
 func NewAccount() Account { return Account{Forgot: -1} }
 
+// IsBlank tells whether there is nothing that a hub could be told.
+func (a *Account) IsBlank() bool {
+	return len(a.Entries) == 0 && len(a.Reservations) == 0 && a.Standing == (Standing{}) && a.Forgot < 0
+}
+
 // Span is the period at a time, by the hub's calendar, or by a rule that the caller found in the documents as long as
 // the hub has told none. The caller's time never goes back.
 func (a *Account) Span(r Rule, now int64) Span {
@@ -128,13 +133,13 @@ func (a *Account) Known(s Span) int64 {
 	return sum
 }
 
-// Untold is what of a source was consumed in a period beyond what the hub is known to have.
-func (a *Account) Untold(s Span, src Source) int64 {
+// Untold is what of a source was consumed in a period beyond what the hub is known to have, and what is set aside.
+func (a *Account) Untold(s Span, src Source) (used, reserved int64) {
 	e := a.find(s, src)
 	if e == nil {
-		return 0
+		return 0, 0
 	}
-	return max(0, e.Spent()+e.Chunk-e.Known.Spent())
+	return max(0, e.Spent()+e.Chunk-e.Known.Spent()), e.Reserved
 }
 
 // valid tells whether an entry has rights that may be spent at a time.

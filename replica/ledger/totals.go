@@ -79,7 +79,8 @@ func (t *Totals) share(b *Book, lines []Line) {
 func (b *Book) balance(g *Grant, p *Period) Balance {
 	src := Source{Topup, g.ID}
 	live, spent := p.live(src)+p.charged(src), p.used(src)+p.charged(src)
-	return Balance{Grant: g.ID, From: g.From, Until: g.Until, Room: max(0, g.Amount-(b.grantLive(g)-live)), Here: spent}
+	room := max(spent, g.Amount-(b.grantLive(g)-live)) // it paid what was spent, though it was made smaller since
+	return Balance{Grant: g.ID, From: g.From, Until: g.Until, Room: room, Here: spent}
 }
 
 // Worth is what grants add to the limit of a period: what is left of those that are active, and what the period spent

@@ -20,12 +20,14 @@ type account struct {
 	refused  uint64 // the last version that the hub turned down, for it knows no such customer; 0: none
 	out      bool   // an exchange about it is under way
 	begun    uint64 // how many there were, that one included
+	heard    uint64 // the number of the last one that was answered
 	isMet    bool   // the hub has answered under this name since the process started
 	met      int64  // unix milliseconds of that
 	isOpen   bool   // since then the hub was told all, and may have it
 	first    []byte // led as the vault had it at the start; nil: it had none, or the hub has it
 	rule     ledger.Rule
 	totals   *ledger.Totals
+	dated    bool   // they are of the disk, or of a log that is no more: whatever comes is newer
 	chunk    *chunk // never nil; one without a batch is empty
 	kept     *chunk // the one that the vault has; nil: it has none
 	demand   demand
@@ -65,11 +67,11 @@ func (a *account) refusedLately(now int64) bool {
 	return a.saved <= a.refused && since(now, a.turnedAt) < knockEvery
 }
 
-// untouched tells whether nothing was ever counted: only others' totals are known.
+// untouched tells whether nothing was ever counted: only others' totals are known, or the hub was asked.
 func (a *account) untouched() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.version == 0
+	return a.led.IsBlank()
 }
 
 // use is what a decision has to know of the period that it is made in.
@@ -78,7 +80,7 @@ func (a *account) use(id ledger.HolderID, span ledger.Span, now int64) (u checke
 	u.Used, u.Reserved = a.led.Used(span), a.led.Reserved(span)
 	if a.chunk.span.Start == span.Start {
 		u.Used -= a.chunk.left()
-		if a.chunk.src.Kind != ledger.Unbacked {
+		if a.chunk.src.Kind != ledger.Unbacked && a.led.Lasts(a.chunk.src, now) {
 			u.HeldRights += a.chunk.left()
 		}
 	}
@@ -90,14 +92,16 @@ func (a *account) use(id ledger.HolderID, span ledger.Span, now int64) (u checke
 		return u
 	}
 	u.TotalsAge = max(0, now-t.At)
-	u.Fund(a.worth(span, now))
+	fresh := u.Used // of this holder, and not in the totals
 	if t.Span.Start == span.Start {
 		used, out, isApart := t.Others(id)
 		if !isApart {
 			used -= min(used, a.led.Known(span))
 		}
+		fresh -= t.Used - used
 		u.Used, u.UnseenMax, u.Rolled = u.Used+used, out, t.Rolled
 	}
+	u.Fund(a.worth(span, fresh, now))
 	return u
 }
 
@@ -107,9 +111,9 @@ func (a *account) isGone(t *ledger.Totals, id ledger.HolderID) bool {
 	return !isApart && a.led.Known(t.Span) > 0
 }
 
-// worth is what grants add to the limit of a period, and when the last active one ends. What was spent here of one that
-// has ended, and the totals do not have, is paid by it as well.
-func (a *account) worth(span ledger.Span, now int64) (units, ends int64) {
+// worth is what grants add to the limit of a period, and when the last active one ends. Those that have ended pay also
+// for what is set aside of them, and for what was spent of them here and is fresh: not in the totals.
+func (a *account) worth(span ledger.Span, fresh, now int64) (units, ends int64) {
 	t := a.totals
 	units, ends = t.Worth(span, now)
 	for i := range t.Grants {
@@ -118,16 +122,15 @@ func (a *account) worth(span ledger.Span, now int64) (units, ends int64) {
 			continue
 		}
 		src := ledger.Source{Kind: ledger.Topup, Grant: g.Grant}
-		units += a.led.Untold(span, src)
+		used, reserved := a.led.Untold(span, src)
 		if a.chunk.src == src && a.chunk.span.Start == span.Start {
-			units -= a.chunk.left()
+			used -= a.chunk.left()
 		}
+		used = max(0, min(used, fresh))
+		units, fresh = units+used+reserved, fresh-used
 	}
 	return units, ends
 }
-
-// heard tells whether an exchange has ended, by its number.
-func (a *account) heard(n uint64) bool { return a.begun > n || a.begun == n && !a.out }
 
 // mend makes the account what the vault has, after the vault took nothing. Of the chunk that the vault has, what was
 // consumed stays consumed: a chunk that was let go of remembers what was left of it. What the hub is known to have it

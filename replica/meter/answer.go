@@ -27,6 +27,7 @@ func (m *Meter) apply(it *item, ans *wire.LeaseAnswer, epoch uint64) (code strin
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer a.hear()
+	a.heard = a.begun
 	if ans.Code == ledger.CodeUnknown {
 		a.refused, a.turnedAt = a.saved, m.clock.read()
 	}
@@ -87,20 +88,30 @@ const codeRewound = "rewound"
 
 // tell takes totals in, unless newer ones are known.
 func (a *account) tell(t *ledger.Totals, now int64) {
-	if t != nil && (a.totals == nil || newer(t, a.totals, now)) {
-		a.totals = t
+	if t != nil && (a.totals == nil || a.dated || newer(t, a.totals, now)) {
+		a.totals, a.dated = t, false
 		a.follow()
 	}
 }
 
+// date says that the totals are of a log that is no more.
+func (a *account) date() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.dated = true
+}
+
 // newer tells whether totals are as new as others: of a book that was changed since, or made later. Those that a hub
-// made while its clock was far ahead are not newer.
+// made while its clock was far ahead are not newer. A book that was lost, and nobody told of that, begins anew with a
+// smaller turn: it is the one that there is once no hub can have made the others since.
 func newer(t, old *ledger.Totals, now int64) bool {
-	if t.Epoch != old.Epoch {
+	switch {
+	case t.Epoch != old.Epoch:
 		return t.Epoch > old.Epoch
-	}
-	if t.Turn != old.Turn {
-		return t.Turn > old.Turn
+	case t.Turn > old.Turn:
+		return true
+	case t.Turn < old.Turn:
+		return t.At > old.At+lead
 	}
 	return t.At >= old.At || old.At > now+lead
 }

@@ -68,9 +68,10 @@ func (m *Meter) consume(ctx context.Context, r *Request, p *promise) (Result, er
 // all tries once, and again as long as rights are missing that may come.
 func (t *try) all(ctx context.Context) (Result, error) {
 	if t.r.Recent && !t.begin() && t.denial() == checker.NotEntitled { // a grant may be on its way
-		wait, cancel := context.WithTimeout(ctx, t.m.o.Patience)
+		short, cancel := context.WithTimeout(ctx, t.m.o.Patience) // that is for all
 		defer cancel()
-		t.m.Hear(wait, t.r.Customer, t.r.Feature)
+		ctx = short
+		t.m.Hear(ctx, t.r.Customer, t.r.Feature)
 	}
 	res, err := t.run()
 	if err != nil || !t.short {
@@ -161,7 +162,7 @@ type try struct {
 	of       *batch              // the same if it was consumed from a chunk
 	again    bool                // rights were missing before
 	short    bool                // rights are missing, and were asked for
-	next     uint64              // the exchange that may tell what the caller knows of; 0: it was not asked for
+	next     uint64              // the exchange that tells what the caller knows of; 0: before the first look
 	answered <-chan struct{}
 }
 
@@ -190,6 +191,9 @@ func (t *try) locked() (Result, error) {
 	defer t.m.leave()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if t.next == 0 {
+		t.next = a.begun + 1 // what is under way may be older than what the caller knows
+	}
 	a.rule = ledger.RuleOf(&t.terms)
 	span := a.span(now)
 	a.led.Open(span)
@@ -242,11 +246,8 @@ func (t *try) locked() (Result, error) {
 // doubts tells whether the hub may know of room that is not known here: of what rolled over into the period it tells
 // with its totals, which nobody makes before somebody counts in it, and a grant may be on its way.
 func (t *try) doubts(span ledger.Span) bool {
-	if t.m.o.Hub == nil || t.m.failing.Load() || t.again && t.a.heard(t.next) {
+	if t.m.o.Hub == nil || t.m.failing.Load() || t.again && t.a.heard >= t.next {
 		return false
-	}
-	if t.next == 0 {
-		t.next = t.a.begun + 1 // what is under way may be older
 	}
 	knows := t.a.totals != nil && t.a.totals.Span.Start == span.Start
 	return t.r.Recent || !knows && t.terms.Rollover > 0

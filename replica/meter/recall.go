@@ -62,7 +62,10 @@ func (m *Meter) Recall(data []byte) error {
 	for key, t := range all {
 		a := m.account(key)
 		a.mu.Lock()
-		a.tell(t, m.clock.read())
+		if a.totals == nil {
+			a.tell(t, m.clock.read())
+			a.dated = true
+		}
 		a.mu.Unlock()
 	}
 	return nil

@@ -23,16 +23,13 @@ func (m *Meter) Use(customer, feature, room []byte, u *checker.Use) {
 
 // Hear asks the hub how a customer's feature stands, and returns when that is known here, or ctx ends.
 func (m *Meter) Hear(ctx context.Context, customer, feature string) {
-	if m.o.Hub == nil || m.failing.Load() {
-		return
-	}
-	a := m.account(keyOf(customer, feature))
-	for next := uint64(0); ; { // what is under way may have been answered before what the caller knows of
+	a, next := m.account(keyOf(customer, feature)), uint64(0)
+	for m.o.Hub != nil && !m.failing.Load() && ctx.Err() == nil {
 		a.mu.Lock()
 		if next == 0 {
-			next = a.begun + 1
+			next = a.begun + 1 // what is under way may have been answered before what the caller knows of
 		}
-		answered, done := a.answered, a.heard(next)
+		answered, done := a.answered, a.heard >= next
 		a.mu.Unlock()
 		if done {
 			return
@@ -41,7 +38,9 @@ func (m *Meter) Hear(ctx context.Context, customer, feature string) {
 		select {
 		case <-answered:
 		case <-ctx.Done():
-			return
+		}
+		if m.isDoomed() { // nothing is asked until another name is taken
+			pause(ctx, pauseBetween*time.Millisecond)
 		}
 	}
 }
@@ -78,16 +77,22 @@ func (m *Meter) Status() Status {
 
 // Follow takes in the totals of a log until ctx ends.
 func (m *Meter) Follow(ctx context.Context, log replica.Log, filter replica.Filter) {
+	var of replica.Lineage
 	for ctx.Err() == nil {
-		if err := m.follow(ctx, log, filter); err != nil && ctx.Err() == nil {
+		if err := m.follow(ctx, log, filter, &of); err != nil && ctx.Err() == nil {
 			m.log.Debug("totals are not followed right now", "error", err)
 		}
 		pause(ctx, time.Second)
 	}
 }
 
-func (m *Meter) follow(ctx context.Context, log replica.Log, filter replica.Filter) error {
+// follow takes in what a log has and gets. of is the lineage that it had the last time.
+func (m *Meter) follow(ctx context.Context, log replica.Log, filter replica.Filter, of *replica.Lineage) error {
 	lineage, rev, all := log.Snapshot(ctx, filter)
+	if lineage != *of && lineage != (replica.Lineage{}) {
+		m.each((*account).date)
+		*of = lineage
+	}
 	for e, err := range all {
 		if err != nil {
 			return err

@@ -175,3 +175,78 @@ func manyHear(t *testing.T) {
 	cancel()
 	stop()
 }
+
+func TestWhatAGrantPaidAndTotalsHaveIsNotAddedAgain(t *testing.T) { synctest.Test(t, paidOnce) }
+
+func paidOnce(t *testing.T) {
+	s, lose := newStand(t, hard(15)), false
+	ends := time.Now().Add(time.Hour)
+	s.give("voucher", 20, ends.UnixMilli())
+	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
+		reply, err := s.desk.Exchange(ctx, l, k)
+		if lose {
+			return nil, errFull
+		}
+		return reply, err
+	})
+	m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now)})
+	s.consume(m, 1)
+	a := m.account(keyOf("acme", "calls"))
+	a.mu.Lock()
+	a.wanted = 20
+	a.mu.Unlock()
+	m.beckon(a)
+	settled()
+	lose = true // the hub hears, and is not heard
+	for range 17 {
+		s.consume(m, 1)
+	}
+	time.Sleep(time.Until(ends))
+	s.publish(m, s.folded())
+	if d := s.check(m, 16); d.Reason != checker.LimitReached || d.Used != 18 || d.Remaining != 15 {
+		t.Errorf("got %+v, want the plan's 15", d)
+	}
+	lose = false
+	stop()
+}
+
+func TestWhatIsSetAsideOfAGrantThatHasEndedIsNotThePlans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, hard(15))
+		ends := time.Now().Add(time.Hour)
+		s.give("voucher", 10, ends.UnixMilli())
+		m, stop := s.open(newTin(1))
+		if _, r, err := m.Reserve(t.Context(), s.request(10, 0), 10*time.Hour); err != nil || r.ID == "" {
+			t.Fatal(r, err)
+		}
+		settled()
+		time.Sleep(time.Until(ends))
+		if res := s.consume(m, 15); res.Consumed != 15 {
+			t.Errorf("got %+v, want the plan's 15", res)
+		}
+		if d := s.check(m, 1); d.Reason != checker.LimitReached || d.Reserved != 10 {
+			t.Errorf("got %+v", d)
+		}
+		stop()
+	})
+}
+
+func TestAGrantThatIsMadeSmallerPaysForWhatWasSpentOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, hard(15))
+		s.give("voucher", 20, ledger.Forever)
+		m, stop := s.open(newTin(1))
+		s.consume(m, 1)
+		settled()
+		s.consume(m, 19)
+		settled()
+		s.give("voucher", 5, ledger.Forever)
+		if m.Hear(t.Context(), "acme", "calls"); s.check(m, 1).Remaining != 15 {
+			t.Errorf("got %+v, want the plan's 15", s.check(m, 1))
+		}
+		if res := s.consume(m, 15); res.Consumed != 15 {
+			t.Errorf("got %+v", res)
+		}
+		stop()
+	})
+}

@@ -92,6 +92,13 @@ func TestAQuestionAloneBeginsNoBookOfACustomerThatHoldsNothing(t *testing.T) {
 	if a := x.ask("idle", "calls", -1); a.Code != ledger.CodeUnknown {
 		t.Errorf("got %+v, want nothing", a)
 	}
+	_, before, _ := b.books.Head(t.Context())
+	if a := x.ask("idle", "calls", -1); a.Code != ledger.CodeUnknown {
+		t.Errorf("asked again: got %+v, want nothing", a)
+	}
+	if _, after, _ := b.books.Head(t.Context()); after != before {
+		t.Errorf("a question wrote an entry: the books went from %d to %d", before, after)
+	}
 	if _, err := b.books.Get(t.Context(), book); err == nil {
 		t.Error("a book was begun")
 	}

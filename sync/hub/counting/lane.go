@@ -197,7 +197,7 @@ func (l *lane) write(ctx context.Context, entry []*result, gate uint64) {
 	begins := false
 	for _, r := range entry {
 		puts = append(puts, r.puts...)
-		begins = begins || r.begins
+		begins = begins || r.begins && len(r.puts) > 0
 	}
 	if begins {
 		puts = append(puts, replica.Put{Key: gateKey, Expect: gate})
