@@ -13,6 +13,8 @@
 //     else has, or had, the same vault.
 //   - Rights that were granted to a name are spent under that name alone.
 //   - A hard limit needs no hub while rights are held, and is never exceeded for want of one.
+//   - What is counted is counted in the period that the hub's calendar says, as soon as anything of it was told, and
+//     until then in the one that was begun here, whatever the documents say meanwhile.
 //   - What cannot be undone (void rights given back, periods forgotten) is done by a time that a hub has told as well.
 //
 // # Time
