@@ -53,6 +53,13 @@ func (a *account) span(now int64) ledger.Span {
 	return a.led.Span(a.rule, now)
 }
 
+// adopt begins another epoch, in which all that there is has to be told again. What is blank is not written down.
+func (a *account) adopt(epoch uint64) {
+	if a.led.Adopt(epoch); !a.led.IsBlank() {
+		a.version++
+	}
+}
+
 // follow goes by the calendar that the hub told last, with totals or an answer. It is written down with what is
 // counted.
 func (a *account) follow() {

@@ -48,8 +48,7 @@ func (a *account) take(it *item, ans *wire.LeaseAnswer, epoch uint64, now int64)
 		return "" // it is of a log that was lost since
 	}
 	if epoch > a.led.Epoch {
-		a.led.Adopt(epoch)
-		a.version++
+		a.adopt(epoch)
 	}
 	if ans.Code == "" {
 		a.told = max(a.told, it.version)

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"crypto/ed25519"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,16 +15,18 @@ import (
 )
 
 // A stubborn hub is in an epoch, and knows of no customer.
-type stubborn struct{ told, asked int }
+type stubborn struct{ told, asked atomic.Int64 }
 
 func (h *stubborn) Exchange(_ context.Context, l *wire.Lease, _ ed25519.PrivateKey) (*wire.LeaseReply, error) {
 	r := &wire.LeaseReply{Epoch: 1}
 	for i := range l.Items {
-		a := wire.LeaseAnswer{Code: ledger.CodeUnknown}
-		if h.asked++; l.Items[i].Customer == wire.AllTold {
-			h.told, h.asked, a.Code = h.told+1, h.asked-1, ""
+		if l.Items[i].Customer == wire.AllTold {
+			h.told.Add(1)
+			r.Items = append(r.Items, wire.LeaseAnswer{})
+			continue
 		}
-		r.Items = append(r.Items, a)
+		h.asked.Add(1)
+		r.Items = append(r.Items, wire.LeaseAnswer{Code: ledger.CodeUnknown})
 	}
 	return r, nil
 }
@@ -35,8 +38,8 @@ func TestAQuestionKeepsNobodyFromHavingToldAll(t *testing.T) {
 		defer stop()
 		m.Hear(t.Context(), "idle", "calls")
 		time.Sleep(time.Minute)
-		if hub.told == 0 || hub.asked != 1 {
-			t.Errorf("said %d times that all was told, and asked %d times", hub.told, hub.asked)
+		if told, asked := hub.told.Load(), hub.asked.Load(); told == 0 || asked != 1 {
+			t.Errorf("said %d times that all was told, and asked %d times", told, asked)
 		}
 	})
 }
@@ -101,10 +104,10 @@ func TestWhoLackedRightsAtFirstHearsOfAGrantAllTheSame(t *testing.T) {
 }
 
 func shortThenDenied(t *testing.T) {
-	s, held, may := newStand(t, hard(10)), false, make(chan struct{})
+	s, held, may := newStand(t, hard(10)), &atomic.Bool{}, make(chan struct{})
 	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
 		reply, err := s.desk.Exchange(ctx, l, k)
-		if held {
+		if held.Load() {
 			<-may
 		}
 		return reply, err
@@ -119,14 +122,15 @@ func shortThenDenied(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond)
 	a := m.account(keyOf("acme", "calls"))
 	a.mu.Lock()
-	held, a.wanted = true, 1
+	a.wanted = 1
+	held.Store(true)
 	a.mu.Unlock()
 	m.beckon(a)
 	time.Sleep(50 * time.Millisecond)
 	s.give("more", 5, ledger.Forever) // after that was answered
 	go func() {
 		time.Sleep(50 * time.Millisecond)
-		held = false
+		held.Store(false)
 		close(may)
 	}()
 	ask := s.request(1, 0)
@@ -141,9 +145,9 @@ func shortThenDenied(t *testing.T) {
 func TestAQuestionWaitsUntilAnotherNameIsTaken(t *testing.T) { synctest.Test(t, askedWhileDoomed) }
 
 func askedWhileDoomed(t *testing.T) {
-	s, slow := newStand(t, hard(10)), false
+	s, slow := newStand(t, hard(10)), &atomic.Bool{}
 	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
-		if slow {
+		if slow.Load() {
 			time.Sleep(500 * time.Millisecond)
 		}
 		return s.desk.Exchange(ctx, l, k)
@@ -153,10 +157,10 @@ func askedWhileDoomed(t *testing.T) {
 	settled()
 	s.consume(m, 9)
 	settled()
-	slow = true
+	slow.Store(true)
 	go m.Hear(t.Context(), "acme", "other")
 	time.Sleep(10 * time.Millisecond)
-	slow = false
+	slow.Store(false)
 	m.distrust(m.holder(), ledger.CodeFenced)
 	s.desk.mu.Lock()
 	s.desk.book.Fence(m.holder(), false)

@@ -310,9 +310,8 @@ func (m *Meter) note(reply *wire.LeaseReply) {
 	}
 	m.each(func(a *account) {
 		m.change(a, func() {
-			a.led.Adopt(reply.Epoch)
+			a.adopt(reply.Epoch)
 			a.told = 0
-			a.version++
 		})
 	})
 }

@@ -74,7 +74,10 @@ func anotherTellsMeanwhile(t *testing.T) {
 	s.consume(m, 9)
 	time.Sleep(1500 * time.Millisecond)
 	s.desk.mu.Lock()
-	span := m.account(keyOf("acme", "calls")).span(time.Now().UnixMilli())
+	a := m.account(keyOf("acme", "calls"))
+	a.mu.Lock()
+	span := a.span(time.Now().UnixMilli())
+	a.mu.Unlock()
 	no := s.desk.book.Fold(ledger.Report{Holder: ledger.HolderID{1}, Forgot: -1, Lines: []ledger.Reported{{Span: span,
 		Source: ledger.Source{Kind: ledger.Unbacked}, Vector: ledger.Vector{Used: 7}}}}, time.Now().UnixMilli())
 	s.desk.mu.Unlock()

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"crypto/ed25519"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,10 +82,10 @@ func TestAnAwardThatIsLateBringsNoCalendarBack(t *testing.T) { synctest.Test(t, 
 
 func lateAward(t *testing.T) {
 	s, may := newStand(t, hard(100)), make(chan struct{})
-	held := false
+	var held atomic.Bool
 	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
 		reply, err := s.desk.Exchange(ctx, l, k)
-		if held {
+		if held.Load() {
 			<-may
 		}
 		return reply, err
@@ -94,7 +95,8 @@ func lateAward(t *testing.T) {
 	settled()
 	a := m.account(keyOf("acme", "calls"))
 	a.mu.Lock()
-	held, a.wanted = true, 1
+	a.wanted = 1
+	held.Store(true)
 	a.mu.Unlock()
 	m.beckon(a)
 	time.Sleep(100 * time.Millisecond)
@@ -102,7 +104,7 @@ func lateAward(t *testing.T) {
 	s.desk.book.Reset(time.Now().UnixMilli())
 	s.desk.mu.Unlock()
 	s.publish(m, s.folded())
-	held = false
+	held.Store(false)
 	close(may)
 	synctest.Wait()
 	if d := s.check(m, 100); !d.Allowed || d.Used != 0 {

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"crypto/ed25519"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,7 +126,8 @@ func TestTotalsOfAChangedBookAreNewerWhateverTheClockOfTheOthersShowed(t *testin
 		defer stop()
 		s.consume(m, 10)
 		settled()
-		ahead := s.desk.book.Totals(time.Now().Add(200 * time.Millisecond).UnixMilli())
+		ahead := s.folded()
+		ahead.At += 200
 		s.publish(m, ahead)
 		s.give("more", 5, ledger.Forever)
 		if m.Hear(t.Context(), "acme", "calls"); !s.check(m, 5).Allowed {
@@ -179,12 +181,12 @@ func manyHear(t *testing.T) {
 func TestWhatAGrantPaidAndTotalsHaveIsNotAddedAgain(t *testing.T) { synctest.Test(t, paidOnce) }
 
 func paidOnce(t *testing.T) {
-	s, lose := newStand(t, hard(15)), false
+	s, lose := newStand(t, hard(15)), &atomic.Bool{}
 	ends := time.Now().Add(time.Hour)
 	s.give("voucher", 20, ends.UnixMilli())
 	hub := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
 		reply, err := s.desk.Exchange(ctx, l, k)
-		if lose {
+		if lose.Load() {
 			return nil, errFull
 		}
 		return reply, err
@@ -197,7 +199,7 @@ func paidOnce(t *testing.T) {
 	a.mu.Unlock()
 	m.beckon(a)
 	settled()
-	lose = true // the hub hears, and is not heard
+	lose.Store(true) // the hub hears, and is not heard
 	for range 17 {
 		s.consume(m, 1)
 	}
@@ -206,7 +208,7 @@ func paidOnce(t *testing.T) {
 	if d := s.check(m, 16); d.Reason != checker.LimitReached || d.Used != 18 || d.Remaining != 15 {
 		t.Errorf("got %+v, want the plan's 15", d)
 	}
-	lose = false
+	lose.Store(false)
 	stop()
 }
 
