@@ -256,7 +256,7 @@ func TestEventsAreTakenInEveryMode(t *testing.T) {
 		"nobody": {batch, "[" + one + "," + strings.Replace(one, "acme", "nobody", 1) + "]", 400,
 			"events[1].subject", 0},
 		"a boolean": {structured, strings.Replace(one, "calls", "sso", 1), 400,
-			"sso\\\" is not the key of a metered", 0},
+			"type: \\\"sso\\\" is not the key of a metered", 0},
 		"no events":      {map[string]string{"Content-Type": "text/plain"}, one, 400, "content-type", 0},
 		"more behind it": {structured, one + "x", 400, "not JSON as it should be", 0},
 	} {

@@ -28,7 +28,8 @@ func TestWhatIsWrongWithAnEventIsNamedWhereItStands(t *testing.T) {
 		body string
 		want string
 	}{
-		"nobody":                {structured, instead(acme, `"nobody"`), `subject: there is no customer \"nobody\"`},
+		"nobody": {structured, instead(acme, `"nobody"`),
+			`"detail":"subject: there is no customer \"nobody\""`},
 		"nobody, in a batch":    {batched, "[" + instead(acme, `"nobody"`) + "]", `"events[0].subject: there is no`},
 		"a long type":           {structured, instead("calls", strings.Repeat("x", 257)), `"type: it has more than 256`},
 		"a null":                {structured, instead(acme, "null"), `"subject: it must be a text"`},

@@ -26,6 +26,9 @@ type Balance struct {
 	Here        int64 // once it is not: what this period spent of it
 }
 
+// Active tells whether what is left of it counts at a time.
+func (g *Balance) Active(now int64) bool { return g.From <= now && now < g.Until }
+
 // A Share is what of the totals is one holder's.
 type Share struct {
 	Holder HolderID
@@ -92,7 +95,7 @@ func (t *Totals) Worth(s Span, now int64) (units, ends int64) {
 		if s.Start != t.Span.Start {
 			g.Room, g.Here = max(0, g.Room-g.Here), 0
 		}
-		if g.From <= now && now < g.Until {
+		if g.Active(now) {
 			units, ends = add(units, g.Room), max(ends, g.Until)
 			continue
 		}

@@ -125,7 +125,7 @@ func (a *account) worth(span ledger.Span, fresh, now int64) (units, ends int64) 
 	units, ends = t.Worth(span, now)
 	for i := range t.Grants {
 		g := &t.Grants[i]
-		if g.From <= now && now < g.Until {
+		if g.Active(now) {
 			continue
 		}
 		src := ledger.Source{Kind: ledger.Topup, Grant: g.Grant}

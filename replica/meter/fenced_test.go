@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
-	"github.com/sidegate/sidegate/replica"
-	"github.com/sidegate/sidegate/replica/ledger"
 )
 
 func TestWhoIsFencedWhileItIsIdleCountsNothingTwiceAndGoesOn(t *testing.T) {
@@ -31,8 +29,7 @@ func fencedWhileIdle(t *testing.T, destroyed bool) {
 	s.desk.book.FoldAway(time.Now().UnixMilli()) // as a hub does
 	totals := s.desk.book.Totals(time.Now().UnixMilli())
 	s.desk.mu.Unlock()
-	m.told(replica.Entry{Key: replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls"), Rev: 9,
-		Value: ledger.AppendTotals(nil, &totals)})
+	s.publish(m, totals)
 	var u checker.Use
 	if m.Use([]byte("acme"), []byte("calls"), nil, &u); u.Used != totals.Used {
 		t.Errorf("%d are used, want the %d that the hub has", u.Used, totals.Used)

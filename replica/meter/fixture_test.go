@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
+	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/wire"
 )
@@ -254,4 +255,32 @@ func (s *stand) folded() ledger.Totals {
 		s.Error(err)
 	}
 	return s.desk.book.Totals(time.Now().UnixMilli())
+}
+
+// publish has totals come down to a meter.
+func (s *stand) publish(m *Meter, t ledger.Totals) {
+	m.told(replica.Entry{Key: replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls"), Rev: 1,
+		Value: ledger.AppendTotals(nil, &t)})
+}
+
+// give changes the hub's book.
+func (s *stand) give(id string, amount, until int64) {
+	s.desk.mu.Lock()
+	defer s.desk.mu.Unlock()
+	s.desk.book.SetGrant(ledger.Grant{ID: id, Amount: amount, Priority: 50, Until: until})
+}
+
+// alone leaves the customer nothing but a grant of 10, of which no document tells the period.
+func (s *stand) alone() {
+	s.desk.book = ledger.Book{}
+	s.desk.book.SetTerms(ledger.Terms{Until: ledger.Forever}, ledger.Rule{Per: checker.Never}, time.Now().UnixMilli())
+	s.give("voucher", 10, ledger.Forever)
+}
+
+// wants has rights asked for that nobody waits for.
+func (m *Meter) wants(n int64) {
+	a := m.account(keyOf("acme", "calls"))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m.want(a, n)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
-	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/wire"
 )
@@ -18,17 +17,13 @@ func TestWhoHasNothingButAGrantSpendsIt(t *testing.T) { synctest.Test(t, nothing
 
 func nothingButAGrant(t *testing.T) {
 	s := newStand(t, checker.Allowance{Per: checker.Month})
-	s.desk.book = ledger.Book{}
-	s.desk.book.SetTerms(ledger.Terms{Until: ledger.Forever}, ledger.Rule{Per: checker.Never}, time.Now().UnixMilli())
-	s.desk.book.SetGrant(ledger.Grant{ID: "voucher", Amount: 10, Until: ledger.Forever})
+	s.alone()
 	m, stop := s.open(newTin(1))
 	defer stop()
 	if res := s.consume(m, 1); res.Decision.Reason != checker.NotEntitled {
 		t.Errorf("before it heard of the grant: got %+v", res)
 	}
-	totals := s.folded()
-	key := replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls")
-	m.told(replica.Entry{Key: key, Rev: 1, Value: ledger.AppendTotals(nil, &totals)})
+	s.publish(m, s.folded())
 	if _, err := m.Record(t.Context(), []Fact{s.fact(3, 1)}); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +113,7 @@ func TestWhatAGrantPaidIsNotChargedToThePlanOnceItHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, hard(15))
 		ends := time.Now().Add(time.Hour).UnixMilli()
-		s.desk.book.SetGrant(ledger.Grant{ID: "voucher", Amount: 20, Priority: 50, Until: ends})
+		s.give("voucher", 20, ends)
 		m, stop := s.open(newTin(1))
 		defer stop()
 		s.consume(m, 1)
@@ -166,9 +161,7 @@ func heardMeanwhile(t *testing.T, ask func(*stand, *Meter) bool) {
 	slow <- struct{}{}
 	s.consume(m, 1)
 	time.Sleep(1100 * time.Millisecond) // it is being told
-	s.desk.mu.Lock()
-	s.desk.book.SetGrant(ledger.Grant{ID: "voucher", Amount: 20, Until: ledger.Forever})
-	s.desk.mu.Unlock()
+	s.give("voucher", 20, ledger.Forever)
 	go func() {
 		time.Sleep(10 * time.Millisecond)
 		close(slow)

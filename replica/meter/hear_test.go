@@ -120,12 +120,8 @@ func shortThenDenied(t *testing.T) {
 	other, stopOther := s.open(newTin(2))
 	s.consume(other, 8) // which m has not heard of
 	time.Sleep(1500 * time.Millisecond)
-	a := m.account(keyOf("acme", "calls"))
-	a.mu.Lock()
-	a.wanted = 1
 	held.Store(true)
-	a.mu.Unlock()
-	m.beckon(a)
+	m.wants(1)
 	time.Sleep(50 * time.Millisecond)
 	s.give("more", 5, ledger.Forever) // after that was answered
 	go func() {
@@ -175,9 +171,7 @@ func askedWhileDoomed(t *testing.T) {
 func TestPatienceIsForAllThatIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, checker.Allowance{Per: checker.Month})
-		s.desk.book = ledger.Book{}
-		s.desk.book.SetTerms(ledger.Terms{Until: ledger.Forever}, ledger.Rule{Per: checker.Never}, time.Now().UnixMilli())
-		s.give("voucher", 10, ledger.Forever)
+		s.alone()
 		far := hubFunc(func(ctx context.Context, l *wire.Lease, k ed25519.PrivateKey) (*wire.LeaseReply, error) {
 			time.Sleep(200 * time.Millisecond)
 			return s.desk.Exchange(ctx, l, k)

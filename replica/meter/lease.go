@@ -364,7 +364,7 @@ func (m *Meter) unanswered(l *wire.Lease, items []item, reply *wire.LeaseReply, 
 		m.note(reply)
 	}
 	m.failing.Store(true)
-	if m.linked.Swap(false) && !distrusts(code) && !m.leaving.Load() { // of that it is told when another name is taken
+	if m.linked.Swap(false) && !distrusts(code) && !m.leaving.Load() { // a new name is told by itself
 		if err == nil {
 			err = errors.New("it answered " + code)
 		}

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
-	"github.com/sidegate/sidegate/replica"
-	"github.com/sidegate/sidegate/replica/ledger"
 )
 
 func TestWhatOthersUsedIsKnownAfterARestartWithoutAHub(t *testing.T) {
@@ -63,9 +61,7 @@ func othersShow(t *testing.T, a checker.Allowance) {
 	stopOther()
 	m, stop := s.open(newTin(1))
 	defer stop()
-	totals := s.folded()
-	m.told(replica.Entry{Key: replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls"), Rev: 1,
-		Value: ledger.AppendTotals(nil, &totals)})
+	s.publish(m, s.folded())
 	var u checker.Use
 	if m.Use([]byte("acme"), []byte("calls"), nil, &u); u.Used != 40 {
 		t.Errorf("got %+v", u)
@@ -88,8 +84,7 @@ func rightsOfOthers(t *testing.T) {
 	settled()
 	s.desk.beAway(true)
 	totals, held := s.folded(), other.Status().Held
-	m.told(replica.Entry{Key: replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls"), Rev: 1,
-		Value: ledger.AppendTotals(nil, &totals)})
+	s.publish(m, totals)
 	if own := m.Status().Held; held == 0 || own == 0 || own == held {
 		t.Fatalf("%d and %d rights are held; the test shows nothing", own, held)
 	}

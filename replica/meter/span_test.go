@@ -93,12 +93,8 @@ func lateAward(t *testing.T) {
 	m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now)})
 	s.consume(m, 99)
 	settled()
-	a := m.account(keyOf("acme", "calls"))
-	a.mu.Lock()
-	a.wanted = 1
 	held.Store(true)
-	a.mu.Unlock()
-	m.beckon(a)
+	m.wants(1)
 	time.Sleep(100 * time.Millisecond)
 	s.desk.mu.Lock()
 	s.desk.book.Reset(time.Now().UnixMilli())

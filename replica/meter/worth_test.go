@@ -9,23 +9,9 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
-	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 	"github.com/sidegate/sidegate/sync/wire"
 )
-
-// publish has totals come down to a meter.
-func (s *stand) publish(m *Meter, t ledger.Totals) {
-	m.told(replica.Entry{Key: replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls"), Rev: 1,
-		Value: ledger.AppendTotals(nil, &t)})
-}
-
-// give changes the hub's book.
-func (s *stand) give(id string, amount, until int64) {
-	s.desk.mu.Lock()
-	defer s.desk.mu.Unlock()
-	s.desk.book.SetGrant(ledger.Grant{ID: id, Amount: amount, Priority: 50, Until: until})
-}
 
 func TestWhatAPeriodSpentOfAGrantIsNotWorthAnythingInTheNext(t *testing.T) {
 	for name, lasts := range map[string]time.Duration{"it has ended": time.Hour / 2, "it is used up": 99 * time.Hour} {
@@ -68,12 +54,8 @@ func paysUntold(t *testing.T, chunked bool) {
 	s.give("voucher", 20, ends.UnixMilli())
 	m, stop := s.open(newTin(1))
 	s.consume(m, 1)
-	a := m.account(keyOf("acme", "calls"))
 	for range 3 { // it gets all that there is
-		a.mu.Lock()
-		a.wanted = 34
-		a.mu.Unlock()
-		m.beckon(a)
+		m.wants(34)
 		settled()
 	}
 	s.desk.beAway(true)
@@ -83,8 +65,8 @@ func paysUntold(t *testing.T, chunked bool) {
 		}
 	}
 	time.Sleep(time.Until(ends))
-	if d := s.check(m, 1); d.Used != 18 || d.Remaining != 15 {
-		t.Errorf("got %+v, want the plan's 15", d)
+	if d := s.check(m, 1); d.Used != 18 || d.Remaining != 15 || d.Held != 15 {
+		t.Errorf("got %+v, want the plan's 15, all of them held", d)
 	}
 	for n := range 15 {
 		if res := s.consume(m, 1); res.Consumed != 1 {
@@ -105,9 +87,7 @@ func paysUntold(t *testing.T, chunked bool) {
 func TestAGrantThatTheCallerKnowsOfIsFoundOutThoughNothingElseIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, checker.Allowance{Per: checker.Month})
-		s.desk.book = ledger.Book{}
-		s.desk.book.SetTerms(ledger.Terms{Until: ledger.Forever}, ledger.Rule{Per: checker.Never}, time.Now().UnixMilli())
-		s.give("voucher", 10, ledger.Forever)
+		s.alone()
 		m, stop := s.open(newTin(1))
 		defer stop()
 		settled()
@@ -193,11 +173,7 @@ func paidOnce(t *testing.T) {
 	})
 	m, stop := s.openOn(Options{Vault: newTin(1), Hub: hub, Clock: NewClock(time.Now)})
 	s.consume(m, 1)
-	a := m.account(keyOf("acme", "calls"))
-	a.mu.Lock()
-	a.wanted = 20
-	a.mu.Unlock()
-	m.beckon(a)
+	m.wants(20)
 	settled()
 	lose.Store(true) // the hub hears, and is not heard
 	for range 17 {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sidegate/sidegate/checker"
-	"github.com/sidegate/sidegate/replica"
 	"github.com/sidegate/sidegate/replica/ledger"
 )
 
@@ -26,8 +25,7 @@ func rightsAreGivenBackWhenAnotherWaits(t *testing.T) {
 	recall := func() ledger.Totals {
 		told := s.folded()
 		told.Short = true
-		key := replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls")
-		m.told(replica.Entry{Key: key, Rev: 1, Value: ledger.AppendTotals(nil, &told)})
+		s.publish(m, told)
 		time.Sleep(10 * time.Millisecond) // far less than until the next report
 		return s.folded()
 	}
@@ -57,8 +55,7 @@ func TestWhatStandsIsGivenBackWhenAnotherWaitsForIt(t *testing.T) {
 		s.other(1000)
 		told := s.folded()
 		told.Short = true
-		key := replica.CountKey(replica.KindTotals, replica.DefaultGroup, "acme", "calls")
-		m.told(replica.Entry{Key: key, Rev: 1, Value: ledger.AppendTotals(nil, &told)})
+		s.publish(m, told)
 		time.Sleep(10 * time.Millisecond)
 		if got := s.other(1001); got != 1000 {
 			t.Errorf("the other has %d; before %+v", got, told)

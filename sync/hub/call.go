@@ -288,3 +288,8 @@ func orNone(list string) string {
 	}
 	return list
 }
+
+// notAList says that a field was given something else.
+func notAList(n catalog.Node) error {
+	return fmt.Errorf("it must be a list such as [\"a\", \"b\"], not %s", n.Kind)
+}

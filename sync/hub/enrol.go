@@ -59,7 +59,7 @@ func (e *enrolment) field(key string, n catalog.Node, now time.Time) (err error)
 		e.Name, err = shortText(n)
 		return err
 	case key == "groups" && n.Kind != catalog.List:
-		return fmt.Errorf("it must be a list such as [\"a\", \"b\"], not %s", n.Kind)
+		return notAList(n)
 	case key == "groups":
 		return e.follow(n.Items)
 	case key == "expires_at" && n.Kind == catalog.Null:

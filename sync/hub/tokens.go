@@ -60,7 +60,7 @@ func (t *tokenAsk) field(key string, n catalog.Node) (err error) {
 			}
 		}
 		if n.Kind != catalog.List {
-			return fmt.Errorf("it must be a list such as [\"a\", \"b\"], not %s", n.Kind)
+			return notAList(n)
 		}
 	case "expires_at":
 		if n.Kind == catalog.Null {

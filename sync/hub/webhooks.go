@@ -111,7 +111,7 @@ func (w *webhookAsk) field(key string, n catalog.Node) (err error) {
 
 func (w *webhookAsk) events(n catalog.Node) error {
 	if n.Kind != catalog.List {
-		return fmt.Errorf("it must be a list such as [\"a\", \"b\"], not %s", n.Kind)
+		return notAList(n)
 	}
 	for _, item := range n.Items {
 		if !contains(eventTypes(), item.Text) {
